@@ -1,0 +1,1 @@
+"""The issuer: gathers a staff member's records and issues their passport."""

@@ -1,0 +1,1 @@
+"""Management routes, one file per noun, each with its request and response models."""

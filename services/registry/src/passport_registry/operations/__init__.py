@@ -1,0 +1,1 @@
+"""One file per noun with its whole life: load, apply rules, store, emit."""

@@ -1,0 +1,1 @@
+"""The verifier: asks, verifies and decides."""

@@ -1,0 +1,1 @@
+"""Pure decisions: policy, mappings, state machines, gates."""

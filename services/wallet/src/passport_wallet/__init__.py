@@ -1,0 +1,1 @@
+"""The reference holder: a wallet library and command line."""

@@ -1,0 +1,1 @@
+"""The service kit: application factory, database, keys, outbox, audit, jobs."""

@@ -1,0 +1,1 @@
+"""What crosses HTTP between services: models, vocabularies and the credential catalogue."""
