@@ -1,5 +1,84 @@
+# Thin on purpose: every target is one command that can be typed by hand. CI runs the same targets.
 .DEFAULT_GOAL := help
-PY := .venv/bin/python
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := shared services/registry services/issuer services/verifier services/wallet
+T ?= tests
+WORKERS ?= 2
+S ?= issuer
+
+.PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
+        e2e bench vectors openapi demo up down lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## make .venv from the hashed lock and install the packages into it
+
+.venv/.installed: requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/it")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(PACKAGES))
+	@touch $@
+
+peers: tests/peers/node_modules/.package-lock.json ## install the npm peers that the tests talk to
+
+tests/peers/node_modules/.package-lock.json: tests/peers/package-lock.json | .venv/.installed
+	$(BIN)/python -m deploy.dev.npm ci
+
+fmt: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+fmt-check: setup
+	$(BIN)/ruff format --check .
+
+lint: setup ## lint
+	$(BIN)/ruff check .
+
+types: setup ## check types
+	$(BIN)/mypy
+
+arch: setup ## check the import rules
+	$(BIN)/lint-imports
+
+deps: setup ## check that each package declares what it imports
+	@for package in $(PACKAGES); do (cd $$package && ../$$( [ $$package = shared ] || echo ../ )$(BIN)/deptry src) || exit 1; done
+
+check: fmt-check lint types arch test-unit ## what must be green before every commit
+
+test: setup peers ## everything that proves the project
+	$(BIN)/pytest -n $(WORKERS) $(T)
+
+test-unit: setup
+	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/architecture
+
+e2e: setup peers ## the journeys over https against real processes
+	$(BIN)/pytest tests/e2e
+
+bench: setup ## measure, as ratios in one run
+	$(BIN)/python -m tests.bench
+
+vectors: setup ## make our own test vectors again; nothing may change
+	@for generator in tests/vectors/generate_*.py; do $(BIN)/python $$generator || exit 1; done
+
+openapi: setup ## write docs/openapi/*.json
+	@for service in registry issuer verifier; do $(BIN)/passport-$$service openapi > docs/openapi/$$service.json || exit 1; done
+
+demo: setup ## the main journey from an empty state, in plain words
+	@$(BIN)/python -m deploy.demo
+
+up: setup ## leave the stack running as a sandbox on ports 9000 to 9002
+	@$(BIN)/python -m deploy.dev up
+
+down: setup ## stop the sandbox
+	@$(BIN)/python -m deploy.dev down
+
+lock: ## make the hashed, host-free lock again (needs uv)
+	uv lock --upgrade
+	uv export --frozen --no-emit-workspace --all-groups --all-packages --all-extras --no-header --no-annotate -q -o requirements.lock
+
+clean: ## remove what the targets made
+	rm -rf .venv .dev out tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

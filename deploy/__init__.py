@@ -1,0 +1,1 @@
+"""How Staff Passport is run: development stack, demonstration, containers."""

@@ -1,0 +1,187 @@
+"""The services as processes on this machine, over https, each with its own SQLite database.
+
+`Stack` is what `make up`, `make demo` and the end-to-end tests share: it writes the settings a person would
+write, runs the commands a person would run, waits for readiness and stops what it started. It knows nothing
+that the README does not say.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.dev import tls
+
+BIN = Path(sys.executable).parent
+PORTS = {"registry": 9000, "issuer": 9001, "verifier": 9002}
+STOP_WITHIN_S = 15
+READY_WITHIN_S = 60
+
+
+class StackError(RuntimeError):
+    """A service did not start or a command failed; the text says which and shows its last lines."""
+
+
+@dataclass
+class Service:
+    """One service: its address, environment, log and, while it runs, its process."""
+
+    name: str
+    port: int
+    folder: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The service's base URL."""
+        return f"https://localhost:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder / f"{self.name}.log"
+
+    def command(self, *arguments: str, feed: bytes | None = None) -> str:
+        """Run one of the service's own commands and return what it printed."""
+        done = subprocess.run(
+            [str(BIN / f"passport-{self.name}"), *arguments],
+            env=self.environment,
+            input=feed,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).decode(errors="replace")[-2000:]
+            raise StackError(
+                f"passport-{self.name} {' '.join(arguments)} ended with {done.returncode}: {said}"
+            )
+        return done.stdout.decode()
+
+    def start(self) -> None:
+        """Start serving in the background."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(BIN / f"passport-{self.name}"), "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop it, gently unless `kill`."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            self.process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def tail(self) -> str:
+        """The last lines of its log, for a message to a person."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:]) if self.log.exists() else ""
+
+
+@dataclass
+class Stack:
+    """Registry, issuer and verifier below one folder."""
+
+    folder: Path
+    tls: tls.TlsFiles
+    services: dict[str, Service] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(
+        cls, folder: Path, *, tls_folder: Path | None = None, ports: dict[str, int] | None = None
+    ) -> Stack:
+        """Write keys and settings below `folder` (kept if they are there) and describe the services."""
+        folder.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC)  # noqa: TID251  a program's own start
+        stack = cls(folder, tls.ensure(tls_folder or folder, now=now))
+        ports = ports or PORTS
+        allow = ",".join(f"localhost:{port}" for port in ports.values())
+        for name, port in ports.items():
+            stack.services[name] = Service(name, port, folder, stack._environment(name, port, ports, allow))
+        return stack
+
+    def _environment(self, name: str, port: int, ports: dict[str, int], allow: str) -> dict[str, str]:
+        settings = {
+            "PUBLIC_URL": f"https://localhost:{port}",
+            "DATABASE_URL": f"sqlite:///{self.folder / name}.db",
+            "KEK_FILE": str(key_encryption_key(self.folder / f"{name}.kek")),
+            "TRUST_FILE": str(self.folder / "trust.json"),
+            "BIND": f"127.0.0.1:{port}",
+            "REGISTRY_URL": f"https://localhost:{ports['registry']}",
+            "ENVIRONMENT": "development",
+            "TLS_CERT_FILE": str(self.tls.certificate),
+            "TLS_KEY_FILE": str(self.tls.key),
+            "TLS_CA_FILE": str(self.tls.ca),
+            "OUTBOUND_ALLOW": allow,
+        }
+        own = {f"PASSPORT_{name.upper()}_{key}": value for key, value in settings.items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
+        return {**inherited, **own}
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until the service says it is ready, or say why it is not."""
+        service = self.services[name]
+        context = ssl.create_default_context(cafile=str(self.tls.ca))
+        deadline = time.monotonic() + READY_WITHIN_S
+        last = "no answer"
+        while time.monotonic() < deadline:
+            if service.process is not None and service.process.poll() is not None:
+                raise StackError(f"{name} ended with {service.process.returncode}:\n{service.tail()}")
+            try:
+                connection = http.client.HTTPSConnection(
+                    "localhost", service.port, timeout=5, context=context
+                )
+                connection.request("GET", "/health/ready")
+                answer = connection.getresponse()
+                last = f"{answer.status} {answer.read(500).decode(errors='replace')}"
+                connection.close()
+                if answer.status == http.HTTPStatus.OK:
+                    return
+            except OSError as error:
+                last = str(error)
+            time.sleep(0.05)
+        raise StackError(f"{name} is not ready ({last}):\n{service.tail()}")
+
+    def stop(self) -> None:
+        """Stop all services, the registry last."""
+        for service in reversed(self.services.values()):
+            service.stop()
+
+
+def key_encryption_key(path: Path) -> Path:
+    """A fresh 32-byte key-encryption key at `path`, readable by its owner only, unless one is there."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=") + b"\n")
+    return path
+
+
+def free_ports() -> dict[str, int]:
+    """Three free ports, for stacks that run beside others."""
+    with contextlib.ExitStack() as held:
+        sockets = {name: held.enter_context(socket.socket()) for name in PORTS}
+        for taken in sockets.values():
+            taken.bind(("127.0.0.1", 0))
+        return {name: taken.getsockname()[1] for name, taken in sockets.items()}
