@@ -5,9 +5,9 @@ import ssl
 from datetime import UTC, datetime
 
 import pytest
-from passport_testkit import node
 
 from deploy.dev import tls
+from passport_testkit import node
 
 pytestmark = pytest.mark.peers
 
