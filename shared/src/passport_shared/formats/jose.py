@@ -122,7 +122,7 @@ class PublicKey:
         """Read a SubjectPublicKeyInfo; JoseError bad_key unless it is a P-256 key."""
         try:
             key = serialization.load_der_public_key(der)
-        except Exception as error:  # noqa: BLE001 - the loader raises many kinds; each means the same here
+        except Exception as error:
             raise JoseError(JoseReason.BAD_KEY, "not a public key") from error
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise JoseError(JoseReason.BAD_KEY, "the key is not EC P-256")
