@@ -1,0 +1,1 @@
+"""Builders shared by the tests: clock, keys, certificates, test vectors. Not part of the product."""
