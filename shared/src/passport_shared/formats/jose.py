@@ -225,6 +225,17 @@ class SigningKey:
 
 
 @dataclass(frozen=True)
+class CompactJws:
+    """The parts of a compact JWS around any content, UNVERIFIED."""
+
+    header: dict[str, JsonValue]
+    payload: bytes = field(repr=False)
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    compact: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ParsedJws:
     """What a token says, UNVERIFIED."""
 
@@ -255,8 +266,8 @@ class VerifiedJwt:
         return f"VerifiedJwt(typ={self.header.get('typ')!r})"
 
 
-def parse(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> ParsedJws:
-    """Read the structure of a compact JWS with a JSON object inside; nothing is verified.
+def split(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> CompactJws:
+    """Read the structure of a compact JWS around any content; nothing is verified.
 
     Raises:
         JoseError: too_large, malformed, bad_header (also `b64`, `zip`) or crit_not_understood.
@@ -267,14 +278,27 @@ def parse(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> ParsedJws:
         raise JoseError(JoseReason.MALFORMED, "a compact token has three parts")
     header = parse_header(parts[0])
     try:
-        payload = b64url_decode(parts[1], max_bytes=max_bytes)
-        claims = loads_object(payload, max_bytes=max_bytes)
+        payload = b64url_decode(parts[1], max_bytes=max_bytes) if parts[1] else b""
         # An unsecured token has an empty signature; it is refused by its algorithm, with that reason.
         signature = b64url_decode(parts[2], max_bytes=max_bytes) if parts[2] else b""
     except StrictError as error:
-        raise JoseError(_structural(error), f"the token is malformed: {error}") from None
+        raise JoseError(JoseReason.MALFORMED, f"the token is malformed: {error}") from None
     signing_input = text[: len(parts[0]) + 1 + len(parts[1])].encode("ascii")
-    return ParsedJws(header, claims, signing_input, signature, text)
+    return CompactJws(header, payload, signing_input, signature, text)
+
+
+def parse(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> ParsedJws:
+    """Read a compact JWS with a JSON object inside, a JWT; nothing is verified.
+
+    Raises:
+        JoseError: as `split`; malformed also when the content is not a strict JSON object.
+    """
+    parts = split(token, max_bytes=max_bytes)
+    try:
+        claims = loads_object(parts.payload, max_bytes=max_bytes)
+    except StrictError as error:
+        raise JoseError(JoseReason.MALFORMED, f"the content is malformed: {error}") from None
+    return ParsedJws(parts.header, claims, parts.signing_input, parts.signature, parts.compact)
 
 
 def parse_header(part: str) -> dict[str, JsonValue]:
@@ -315,8 +339,16 @@ def _as_ascii(token: str | bytes, max_bytes: int) -> str:
     return text
 
 
-def _structural(error: StrictError) -> JoseReason:
-    return JoseReason.TOO_LARGE if error.code is StrictCode.TOO_LARGE else JoseReason.MALFORMED
+def check_signature(token: CompactJws | ParsedJws, key: PublicKey) -> None:
+    """Check algorithm and signature with one known key.
+
+    Raises:
+        JoseError: alg_not_allowed or bad_signature.
+    """
+    if token.header.get("alg") != ES256:
+        raise JoseError(JoseReason.ALG_NOT_ALLOWED, "only ES256 is accepted")
+    if not key.verifies(token.signing_input, token.signature):
+        raise JoseError(JoseReason.BAD_SIGNATURE, "the signature does not match")
 
 
 def verify(
@@ -333,8 +365,7 @@ def verify(
     """
     parsed = token if isinstance(token, ParsedJws) else parse(token, max_bytes=max_bytes)
     _check_alg_and_typ(parsed, typ)
-    if not key.verifies(parsed.signing_input, parsed.signature):
-        raise JoseError(JoseReason.BAD_SIGNATURE, "the signature does not match")
+    check_signature(parsed, key)
     return VerifiedJwt(parsed, key, _seal=_SEAL)
 
 
@@ -353,7 +384,18 @@ def verify_with_jwks(
     """
     parsed = token if isinstance(token, ParsedJws) else parse(token, max_bytes=max_bytes)
     _check_alg_and_typ(parsed, typ)
-    kid = parsed.header.get("kid")
+    return verify(parsed, choose_key(parsed.header, jwks), typ=typ)
+
+
+def choose_key(
+    header: Mapping[str, JsonValue], jwks: Mapping[str, Any] | Sequence[Mapping[str, JsonValue]]
+) -> PublicKey:
+    """Return the one key of `jwks` with the header's `kid`; the other keys are not even read.
+
+    Raises:
+        JoseError: unknown_kid, or bad_key when two keys share the kid or the key cannot verify.
+    """
+    kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         raise JoseError(JoseReason.UNKNOWN_KID, "the token names no key")
     named = [jwk for jwk in _keys_of(jwks) if jwk.get("kid") == kid]
@@ -361,7 +403,7 @@ def verify_with_jwks(
         raise JoseError(JoseReason.UNKNOWN_KID, "the token names a key that is not known")
     if len(named) > 1:
         raise JoseError(JoseReason.BAD_KEY, "two keys share one kid")
-    return verify(parsed, PublicKey.from_jwk(named[0]), typ=typ)
+    return PublicKey.from_jwk(named[0])
 
 
 def _keys_of(jwks: object) -> Iterable[Mapping[str, JsonValue]]:
