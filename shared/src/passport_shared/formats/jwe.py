@@ -111,7 +111,7 @@ def peek_header(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> dict
     Raises:
         JweError: every reason but decryption_failed.
     """
-    return _checked_header(_parts(token, max_bytes))
+    return _checked_header(_split(token, max_bytes)[0])
 
 
 def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_BYTES) -> DecryptedJwe:
@@ -120,8 +120,9 @@ def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_B
     Raises:
         JweError: any reason; decryption_failed for a wrong key and for any changed byte alike.
     """
-    parts = _parts(token, max_bytes)
-    header = _checked_header(parts)
+    parts = _split(token, max_bytes)
+    header = _checked_header(parts[0])
+    _check_segments(parts)
     try:
         result = _jwe.decrypt_compact(".".join(parts), ECKey.import_key(key.private), registry=_REGISTRY)
     except (_JoserfcError, ValueError, TypeError, KeyError, AssertionError):
@@ -131,8 +132,7 @@ def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_B
     return DecryptedJwe(header, result.plaintext)
 
 
-def _parts(token: str | bytes, max_bytes: int) -> list[str]:
-    """Split and check the five parts; every decoder after this one sees canonical base64url only."""
+def _split(token: str | bytes, max_bytes: int) -> list[str]:
     if len(token) > max_bytes:
         raise JweError(JweReason.TOO_LARGE, f"the token is longer than {max_bytes} bytes")
     try:
@@ -142,6 +142,11 @@ def _parts(token: str | bytes, max_bytes: int) -> list[str]:
     parts = text.split(".", 5)
     if len(parts) != 5:
         raise JweError(JweReason.MALFORMED, "a compact token has five parts")
+    return parts
+
+
+def _check_segments(parts: list[str]) -> None:
+    """Check the binary parts, so that joserfc's lenient decoder sees canonical base64url only."""
     _, encrypted_key, iv, ciphertext, tag = parts
     if encrypted_key:
         raise JweError(JweReason.MALFORMED, "direct key agreement has no encrypted key")
@@ -152,12 +157,11 @@ def _parts(token: str | bytes, max_bytes: int) -> list[str]:
             b64url_decode(ciphertext)
     except StrictError as error:
         raise JweError(JweReason.MALFORMED, f"the token is malformed: {error}") from None
-    return parts
 
 
-def _checked_header(parts: list[str]) -> dict[str, JsonValue]:
+def _checked_header(part: str) -> dict[str, JsonValue]:
     try:
-        header = loads_object(b64url_decode(parts[0], max_bytes=MAX_HEADER_BYTES), max_bytes=MAX_HEADER_BYTES)
+        header = loads_object(b64url_decode(part, max_bytes=MAX_HEADER_BYTES), max_bytes=MAX_HEADER_BYTES)
     except StrictError as error:
         reason = JweReason.TOO_LARGE if error.code is StrictCode.TOO_LARGE else JweReason.BAD_HEADER
         raise JweError(reason, f"the header is malformed: {error}") from None
