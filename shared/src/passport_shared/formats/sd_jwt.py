@@ -1,7 +1,7 @@
 """SD-JWT (RFC 9901): the one import for issuers, holders and verifiers.
 
-``sd_jwt_structure`` parses and processes, ``sd_jwt_issuer`` hides and signs, ``sd_jwt_holder`` shows and binds.
-None of them decides whether a token is to be trusted: that is ``sd_jwt_vc``.
+``sd_jwt_structure`` parses and processes, ``sd_jwt_issuer`` hides and signs, ``sd_jwt_holder`` shows and
+binds. None of them decides whether a token is to be trusted: that is ``sd_jwt_vc``.
 """
 
 from passport_shared.formats.sd_jwt_holder import (

@@ -1,8 +1,8 @@
 """Issuer's side of SD-JWT (RFC 9901 §5.1, §6.1): which claims are hidden behind digests, and the signing.
 
 Salts are fresh 128-bit values; digests are sorted, which hides the order of the claims; decoys may be added.
-Claims that say until when, for whom and about whom a token holds are never hidden. It does not know credential
-types or certificates: ``sd_jwt_vc`` does.
+Claims that say until when, for whom and about whom a token holds are never hidden. It does not know
+credential types or certificates: ``sd_jwt_vc`` does.
 """
 
 from __future__ import annotations

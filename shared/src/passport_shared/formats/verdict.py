@@ -1,7 +1,7 @@
 """The verdict on one presented credential: one named result per check, and nothing by default.
 
-``verified`` is computed from all of them, so a check that was forgotten, failed or could not be made can never
-end in a positive answer. API, event and record are written from this object. It makes no check itself.
+``verified`` is computed from all of them, so a check that was forgotten, failed or could not be made can
+never end in a positive answer. API, event and record are written from this object. It makes no check itself.
 """
 
 from __future__ import annotations
