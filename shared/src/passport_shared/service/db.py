@@ -51,11 +51,19 @@ BUSY_TIMEOUT_MS = 10_000
 SQLITE_READERS = 4
 POSTGRESQL_POOL = 10
 # Nothing we run in a request takes this long; a statement that does holds locks others wait for.
-POSTGRESQL_LIMITS = {"statement_timeout": "30s", "lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
+POSTGRESQL_LIMITS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 # Without these an acknowledged credential can vanish with the power (security.md C5).
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
-SqliteForm = Executable | Sequence[Executable] | Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[list[RowMapping]]]
+SqliteForm = (
+    Executable
+    | Sequence[Executable]
+    | Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[list[RowMapping]]]
+)
 
 
 class DatabaseUnsafe(RuntimeError):
@@ -147,7 +155,10 @@ class Database:
             yield conn
 
     async def hot(
-        self, sqlite_form: SqliteForm, postgresql_statement: Executable, params: Mapping[str, Any] | None = None
+        self,
+        sqlite_form: SqliteForm,
+        postgresql_statement: Executable,
+        params: Mapping[str, Any] | None = None,
     ) -> list[RowMapping]:
         """Run one data-modifying statement, durable when it returns, and give its RETURNING rows.
 
@@ -188,13 +199,19 @@ class Database:
         elif self._durable:
             async with self._reader.connect() as conn:
                 result = await conn.execute(
-                    text("SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')")
+                    text(
+                        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')"
+                    )
                 )
                 found = {row.name: row.setting for row in result}
             wanted = dict(DURABLE)
         else:
             return
-        wrong = [f"{key}={found.get(key)} (needs {value})" for key, value in wanted.items() if found.get(key) != value]
+        wrong = [
+            f"{key}={found.get(key)} (needs {value})"
+            for key, value in wanted.items()
+            if found.get(key) != value
+        ]
         if wrong:
             message = f"the {self.name} database does not keep what it acknowledges: {', '.join(wrong)}"
             raise DatabaseUnsafe(message)
@@ -219,7 +236,9 @@ def violates(error: IntegrityError, constraint: UniqueConstraint | PrimaryKeyCon
     cause = _driver_error(error)
     if isinstance(cause, sqlite3.Error):
         table = constraint.table
-        columns = ", ".join(f"{table.name if table is not None else ''}.{column.name}" for column in constraint.columns)
+        columns = ", ".join(
+            f"{table.name if table is not None else ''}.{column.name}" for column in constraint.columns
+        )
         return str(cause).endswith(f"failed: {columns}")
     return bool(getattr(cause, "constraint_name", None) == _constraint_name(constraint))
 
@@ -249,7 +268,13 @@ def _sqlite_writer(url: URL) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: object) -> None:
-        _pragmas(connection, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}")
+        _pragmas(
+            connection,
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+        )
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_immediate(connection: Any) -> None:

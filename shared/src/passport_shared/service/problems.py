@@ -110,7 +110,9 @@ class Forbidden(PassportError):
 class NotFound(PassportError):
     """404: unknown here, or another organisation's; the two are never told apart."""
 
-    def __init__(self, detail: str = "There is nothing under this path for this client.", **more: Any) -> None:
+    def __init__(
+        self, detail: str = "There is nothing under this path for this client.", **more: Any
+    ) -> None:
         super().__init__("not_found", detail, **more)
 
 
@@ -159,7 +161,9 @@ class Invalid(PassportError):
 class TooManyRequests(PassportError):
     """429: over a rate limit."""
 
-    def __init__(self, retry_after: timedelta, detail: str = "Too many requests; wait before the next.") -> None:
+    def __init__(
+        self, retry_after: timedelta, detail: str = "Too many requests; wait before the next."
+    ) -> None:
         super().__init__("too_many_requests", detail, retry_after=retry_after)
 
 

@@ -41,7 +41,9 @@ class FieldError(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pointer: str = Field(description="JSON pointer into the body, or `query/<name>`, `path/<name>`, `header/<name>`.")
+    pointer: str = Field(
+        description="JSON pointer into the body, or `query/<name>`, `path/<name>`, `header/<name>`."
+    )
     code: str = Field(description="Stable name of the fault.")
     detail: str = Field(description="What is wrong, without the value that was sent.")
 
@@ -60,8 +62,12 @@ class ProblemBody(BaseModel):
     retryable: bool = Field(description="Whether the same request can succeed later without a change.")
     who_can_fix: WhoCanFix
     correlation_id: str = Field(description="Same as the X-Request-ID header; quote it when asking for help.")
-    field: str | None = Field(default=None, description="JSON pointer of the one member at fault, if there is one.")
-    errors: list[FieldError] | None = Field(default=None, description="Every fault found, for a malformed request.")
+    field: str | None = Field(
+        default=None, description="JSON pointer of the one member at fault, if there is one."
+    )
+    errors: list[FieldError] | None = Field(
+        default=None, description="Every fault found, for a malformed request."
+    )
 
 
 def catalogue(problems: Iterable[Problem]) -> Mapping[str, Problem]:

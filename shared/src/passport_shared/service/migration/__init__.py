@@ -28,7 +28,9 @@ T = TypeVar("T")
 ADVISORY_LOCK = 7_305_514_090
 
 
-def config_for(package: str, connection: Connection | None = None, metadata: MetaData | None = None) -> Config:
+def config_for(
+    package: str, connection: Connection | None = None, metadata: MetaData | None = None
+) -> Config:
     """Alembic's configuration for one service's history."""
     spec = importlib.util.find_spec(f"{package}.store.migrations")
     if spec is None or not spec.submodule_search_locations:
@@ -95,7 +97,9 @@ async def revise(url: str, package: str, metadata: MetaData, message: str) -> No
         versions = Path(str(config.get_main_option("version_locations")))
         versions.mkdir(exist_ok=True)
         count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
-        command.revision(config, message=message, autogenerate=True, rev_id=f"{count + 1:04d}", version_path=str(versions))
+        command.revision(
+            config, message=message, autogenerate=True, rev_id=f"{count + 1:04d}", version_path=str(versions)
+        )
 
     await _connected(url, run)
 

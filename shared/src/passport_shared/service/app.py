@@ -1,0 +1,155 @@
+"""The application factory: what every service of the suite does alike (design §6).
+
+A service gives its routers, its plain protocol routes and its readiness checks; this adds the edge, the error
+forms, health, metrics, the problem catalogue and an OpenAPI document that says the truth. It opens nothing: that
+is the lifespan's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from passport_shared.formats.clock import Clock
+from passport_shared.service import openapi
+from passport_shared.service.clock import SystemClock
+from passport_shared.service.health import Check, health_routes
+from passport_shared.service.middleware import PROTOCOL, Edge, EdgeOptions, default_surface, error_response
+from passport_shared.service.oauth_errors import ProtocolError
+from passport_shared.service.observability import Metrics
+from passport_shared.service.problem_pages import problem_routes
+from passport_shared.service.problems import Invalid, PassportError
+from passport_shared.service.routes import ManagementRoute, ProtocolRoute, protocol_route
+from passport_shared.service.validation import field_errors
+from passport_shared.wire.problems import COMMON, Problem, catalogue
+
+__all__ = ["Check", "ManagementRoute", "ProtocolRoute", "create_app", "protocol_route"]
+
+
+def create_app(
+    *,
+    service: str,
+    version: str,
+    public_url: str,
+    clock: Clock | None = None,
+    lifespan: Callable[[FastAPI], Any] | None = None,
+    routers: Sequence[APIRouter] = (),
+    protocol_routes: Sequence[BaseRoute] = (),
+    readiness: Sequence[Check] = (),
+    problems: Iterable[Problem] = (),
+    metrics: Metrics | None = None,
+    max_body_bytes: int = 262_144,
+    body_limits: Mapping[str, int] | None = None,
+    surface: Callable[[str], str] = default_surface,
+    access_log_every: int = 1,
+    openapi_paths: Mapping[str, Any] | None = None,
+    description: str = "",
+) -> FastAPI:
+    """Build one service's application.
+
+    Args:
+        service: ``registry``, ``issuer`` or ``verifier``.
+        version: the service's version, in the log, the metrics and the OpenAPI document.
+        public_url: base URL of the service, for ``type`` URLs; never taken from a request.
+        clock: kept at ``app.state.clock``.
+        lifespan: opens and closes what the service holds.
+        routers: FastAPI routers (``management_router``, ``protocol_router``).
+        protocol_routes: plain Starlette routes; matched first.
+        readiness: checks of ``/health/ready``.
+        problems: the service's own entries of the problem catalogue.
+        metrics: the service's metrics, made here if not given; kept at ``app.state.metrics``.
+        max_body_bytes: largest request body.
+        body_limits: other limits by path prefix.
+        surface: which error form a path without a route gets.
+        access_log_every: log one in so many successful requests.
+        openapi_paths: hand-kept documentation of plain routes, merged into the OpenAPI document.
+        description: text at the head of the OpenAPI document.
+    """
+    metrics = metrics or Metrics(service, version)
+    entries = catalogue([*COMMON.values(), *problems])
+    app = FastAPI(
+        title=f"Staff Passport {service}",
+        version=version,
+        description=description,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=True,
+        separate_input_output_schemas=True,
+    )
+    app.state.clock = clock or SystemClock()
+    app.state.metrics = metrics
+    app.state.public_url = public_url
+    app.router.routes.extend(protocol_routes)
+    app.router.routes.extend(health_routes(readiness, metrics))
+    app.router.routes.extend(problem_routes(entries, public_url))
+    app.router.routes.append(openapi.route(app))
+    for router in routers:
+        app.include_router(router)
+    openapi.install(app, public_url=public_url, paths=openapi_paths or {})
+    _handle_errors(app)
+    options = EdgeOptions(
+        public_url=public_url,
+        metrics=metrics,
+        max_body_bytes=max_body_bytes,
+        body_limits=dict(body_limits or {}),
+        surface=surface,
+        access_log_every=access_log_every,
+        templates={
+            route.endpoint: route.path for route in reversed(app.router.routes) if isinstance(route, Route)
+        },
+    )
+    app.add_middleware(Edge, options=options)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    async def passport_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PassportError | ProtocolError)  # noqa: S101 - what it is registered for
+        return error_response(error, request.scope)
+
+    async def malformed(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+        errors = field_errors(error.errors())
+        if request.scope["state"].get("surface") == PROTOCOL:
+            where = errors[0].pointer.rpartition("/")[2] if errors else "request"
+            return error_response(
+                ProtocolError("invalid_request", f"{where}: {errors[0].detail}"), request.scope
+            )
+        field = errors[0].pointer if len(errors) == 1 and errors[0].pointer.startswith("/") else None
+        return error_response(
+            Invalid("The request does not match its schema.", errors, field=field), request.scope
+        )
+
+    async def by_status(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        return error_response(_from_status(error), request.scope)
+
+    app.add_exception_handler(PassportError, passport_error)
+    app.add_exception_handler(ProtocolError, passport_error)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(HTTPException, by_status)
+
+
+_BY_STATUS = {problem.status: problem for problem in reversed(COMMON.values())}
+
+
+def _from_status(error: HTTPException) -> PassportError:
+    """What the framework itself refuses: 404, 405 and bodies it cannot parse."""
+    details = {
+        404: "There is nothing under this path for this client.",
+        405: "This resource does not offer the method.",
+        400: "The body cannot be read.",
+    }
+    problem = _BY_STATUS.get(error.status_code, COMMON["internal_error"])
+    headers = dict(error.headers or {})
+    return PassportError(problem, details.get(error.status_code, problem.title), headers=headers)

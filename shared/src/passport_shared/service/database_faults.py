@@ -1,0 +1,62 @@
+"""What a fault that nobody caught means to the caller: a dependency down, a value that cannot be stored, or ours.
+
+A database that is gone, full, locked or read-only is 503 and the same request can succeed later; everything else
+is 500 with fixed text. The cause is for the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, TimeoutError as PoolTimeout
+
+from passport_shared.service.database_url import DatabaseInUse
+from passport_shared.service.problems import Invalid, PassportError, Unavailable
+
+_SQLITE_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+# PostgreSQL classes: connection, insufficient resources, operator intervention, system error; lock and statement
+# timeouts; a standby that cannot write.
+_POSTGRESQL_UNAVAILABLE = ("08", "53", "57", "58", "55P03", "25006", "40001", "40P01")
+
+
+def as_answer(error: BaseException) -> PassportError:
+    """The refusal to give for an exception that reached the edge."""
+    if isinstance(error, PassportError):
+        return error
+    if database_unavailable(error):
+        return Unavailable(
+            "The database does not answer; nothing was changed.", retry_after=timedelta(seconds=5)
+        )
+    if isinstance(error, DataError):
+        return Invalid("A value lies outside what can be stored.")
+    return PassportError(
+        "internal_error", "The service failed. Quote the correlation id when asking for help."
+    )
+
+
+def database_unavailable(error: BaseException) -> bool:
+    """Whether an exception says that the database is not there or cannot write now."""
+    if isinstance(error, PoolTimeout | InterfaceError | DatabaseInUse):
+        return True
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _driver_unavailable(error.orig)
+    # asyncpg raises these bare when it cannot connect.
+    return isinstance(error, ConnectionError) or _driver_unavailable(error)
+
+
+def _driver_unavailable(cause: BaseException | None) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_UNAVAILABLE
+    state = getattr(cause, "sqlstate", None)
+    return isinstance(state, str) and state.startswith(_POSTGRESQL_UNAVAILABLE)

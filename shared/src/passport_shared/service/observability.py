@@ -1,0 +1,161 @@
+"""Logs and metrics of one service (style.md §4.7).
+
+Logs are JSON lines through structlog; the standard library's loggers and uvicorn's are routed through the same
+processors, so that redaction sees everything. Metrics live in a registry per application; their labels are route
+templates and closed reasons, never values from a request.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from passport_shared.service import log_keys
+from passport_shared.service.redaction import describe_exception, redact
+
+METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one application, in its own registry, so that two applications in one process do not meet."""
+
+    def __init__(self, service: str, version: str) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter(
+            "passport_http_requests", "Requests answered.", labels, registry=self.registry
+        )
+        self.duration = Histogram(
+            "passport_http_request_duration_seconds",
+            "Time from the request's head to the end of the answer.",
+            ("method", "route"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.outcomes = Counter(
+            "passport_outcomes",
+            "Outcomes of acts, by the reason the log gives.",
+            ("event", "reason"),
+            registry=self.registry,
+        )
+        self.ready = Gauge(
+            "passport_ready", "Whether the last readiness check passed.", ("check",), registry=self.registry
+        )
+        build = Gauge(
+            "passport_build_info", "Version of the service.", ("service", "version"), registry=self.registry
+        )
+        build.labels(service, version).set(1)
+
+    def outcome(self, event: str, reason: str = "ok") -> None:
+        """Count one outcome; both labels come from closed sets in our code, never from a request."""
+        self.outcomes.labels(event, reason).inc()
+
+    def gauge(self, name: str, description: str) -> Gauge:
+        """A further gauge, such as the age of a snapshot."""
+        return Gauge(f"passport_{name}", description, registry=self.registry)
+
+    def render(self) -> bytes:
+        """The text exposition."""
+        return generate_latest(self.registry)
+
+
+def configure_logging(
+    service: str, version: str, *, level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Route every logger of the process through one JSON renderer.
+
+    Args:
+        service: bound to every line.
+        version: bound to every line.
+        level: debug, info, warning or error.
+        stream: standard error by default.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        _add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _bind(service, version),
+        _explain_exception,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            redact,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in (
+        "uvicorn",
+        "uvicorn.error",
+        "uvicorn.access",
+        "asyncio",
+        "sqlalchemy",
+        "alembic",
+        "httpx",
+        "httpcore",
+    ):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    # Every outbound request at INFO would write URLs, and statements at INFO would write values.
+    for name in ("httpx", "httpcore", "aiosqlite", "sqlalchemy.engine"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def _bind(service: str, version: str) -> structlog.typing.Processor:
+    def bind(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault(log_keys.SERVICE, service)
+        event.setdefault(log_keys.VERSION, version)
+        return event
+
+    return bind
+
+
+def _add_logger_name(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    record = event.get("_record")
+    if record is not None:
+        event["logger"] = record.name
+    return event
+
+
+def _explain_exception(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["exception"] = describe_exception(error)
+    return event

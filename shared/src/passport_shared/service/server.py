@@ -1,0 +1,75 @@
+"""Serving an application: uvicorn with uvloop and httptools, TLS by itself, one process (platform.md §5).
+
+There is no http mode. A socket may be given by number (``fd://N``), which is how a supervisor or a test binds a
+port before the process exists. At a stop, open requests get the grace time; then the lifespan closes what it
+opened.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from passport_shared.service.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+
+class CannotServe(RuntimeError):
+    """The service refuses to start; the message says what to do."""
+
+
+def listen(bind: str) -> socket.socket:
+    """Open or inherit the listening socket.
+
+    Raises:
+        CannotServe: the address is in use, or the number is no socket.
+    """
+    try:
+        if bind.startswith("fd://"):
+            return socket.socket(fileno=int(bind.removeprefix("fd://")))
+        host, _, port = bind.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=512)
+    except OSError as error:
+        raise CannotServe(f"cannot listen on {bind}: {error.strerror or error}") from None
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        CannotServe: no TLS certificate is configured, or the address cannot be bound.
+    """
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        raise CannotServe(
+            f"there is no http mode: set {settings.prefix()}TLS_CERT_FILE and {settings.prefix()}TLS_KEY_FILE"
+        )
+    listener = listen(settings.bind)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        # Identifiers come from settings; nothing a proxy or a caller says about the address is believed.
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_grace.total_seconds())),
+        h11_max_incomplete_event_size=65_536,
+        ssl_certfile=str(settings.tls_cert_file),
+        ssl_keyfile=str(settings.tls_key_file),
+    )
+    server = uvicorn.Server(config)
+    log.info("service.started", uri=settings.public_url)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise CannotServe("the service could not start; the log says why")
+    log.info("service.stopped")
