@@ -1,41 +1,55 @@
 """Keeps the network's snapshot: fetched in the background, verified, stored durably, served from memory.
 
-The manifest is polled conditionally (design §4.2); only parts that changed are fetched, each is checked
-against the hash in its name, and the manifest is stored last, so that what is stored is always whole. A
-sequence lower than the last one stored, or the same with other bytes, is refused (standards.md §1.8). Nothing
-here decides trust: callers evaluate `passport_shared.formats.trust` over `current()`.
+The manifest is polled conditionally (design §4.2); only parts that are not stored yet are fetched, each is
+checked against the hash the manifest gives, and the manifest is stored last, so that what is stored is always
+whole. A sequence lower than the last one stored, or the same with other bytes, is refused (standards.md
+§1.8). Nothing here decides trust: callers evaluate `passport_shared.formats.trust` over `current()`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
 from passport_shared.formats.clock import Clock
-from passport_shared.formats.snapshot import Manifest, Snapshot, SnapshotError, TrustFile, verify_manifest
-from passport_shared.outbound import Outbound, OutboundError
+from passport_shared.formats.snapshot import (
+    MANIFEST_MEDIA_TYPE,
+    PART_MEDIA_TYPE,
+    Manifest,
+    Part,
+    Snapshot,
+    SnapshotError,
+    TrustFile,
+    check_part,
+    manifest_hash,
+    verify_manifest,
+)
+from passport_shared.outbound import Outbound, OutboundError, Response
 from passport_shared.service.db import Database
-from passport_shared.service.documents import CachedDocuments, StaleVersion
+from passport_shared.service.documents import CachedDocuments, Document, StaleVersion
 from passport_shared.service.jobs import Periodic
 
-MANIFEST_MEDIA_TYPE = "application/staff-passport-snapshot+jwt"
 MANIFEST_DOCUMENT = "snapshot/manifest"
 POLL_EVERY = timedelta(seconds=30)
 MANIFEST_MAX_BYTES = 262_144
-PART_MAX_BYTES = 64 * 1024 * 1024
+PART_TIMEOUT = timedelta(seconds=20)
 
 log = structlog.get_logger(__name__)
 
 
-def part_document(name: str) -> str:
-    """The document name of a part."""
-    return f"snapshot/parts/{name}"
+def part_document(sha256: str) -> str:
+    """The document name of a part, by its hash."""
+    return f"snapshot/parts/{sha256}"
 
 
 class SnapshotUnavailable(Exception):
-    """The registry did not give a newer snapshot; what is kept stays in force. `reason` names why."""
+    """The registry gave no newer snapshot that is acceptable; what is kept stays in force.
+
+    `reason` says why.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -46,8 +60,11 @@ class SnapshotKeeper:
     """The snapshot of one network, for one service.
 
     Args:
-        db: kept for symmetry with the other keepers; the documents live in it.
+        db: the database the documents live in.
+        outbound: the way to the registry.
         trust_file: the only trust that is configured.
+        clock: judges times.
+        documents: where manifest and parts are kept.
     """
 
     def __init__(
@@ -63,18 +80,29 @@ class SnapshotKeeper:
         self._clock = clock
         self._documents = documents
         self._snapshot: Snapshot | None = None
-        self._checked_at: datetime | None = None
+        self._unusable: int | None = None
         self.trust_file = trust_file
+        # Rolled keys belong to the trust file they were rolled from: a new file starts anew.
+        digest = hashlib.sha256(trust_file.as_bytes()).hexdigest()[:32]
+        self._trust_document = f"snapshot/trust/{digest}"
 
     def current(self) -> Snapshot | None:
         """The snapshot in memory, of any age; None before the first one."""
         return self._snapshot
 
     async def latest(self) -> Snapshot | None:
-        """The newest snapshot stored, also by another replica; verified when it is new to this process."""
+        """The newest snapshot stored, also by another replica.
+
+        It is verified when it is new to this process.
+        """
         manifest = await self._documents.get(MANIFEST_DOCUMENT)
-        if manifest is not None and (self._snapshot is None or manifest.version > self._snapshot.sequence):
-            await self._load(manifest.body)
+        held = self._snapshot.sequence if self._snapshot else 0
+        if manifest is not None and manifest.version > held and manifest.version != self._unusable:
+            try:
+                self._snapshot = await self._load(manifest)
+            except SnapshotError as error:
+                self._unusable = manifest.version
+                log.warning("snapshot.rejected", reason=error.reason.value, sequence=manifest.version)
         return self._snapshot
 
     async def refresh(self) -> bool:
@@ -83,17 +111,117 @@ class SnapshotKeeper:
         Raises:
             SnapshotUnavailable: the registry could not be reached, or what it sent is not acceptable.
         """
-        raise NotImplementedError
+        await self.latest()
+        kept = await self._documents.get(MANIFEST_DOCUMENT)
+        answer = await self._fetch_manifest(kept)
+        if answer is None:
+            return False
+        try:
+            trust = await self._accepted_trust()
+            manifest = verify_manifest(
+                answer.body.decode("ascii", "replace"),
+                trust,
+                now=self._clock.now(),
+                last_sequence=kept.version if kept else None,
+                last_hash=manifest_hash(kept.body.decode("ascii")) if kept else None,
+            )
+            parts = {part.name: await self._part(part) for part in manifest.parts}
+            snapshot = Snapshot.load(manifest, parts, trust)
+        except SnapshotError as error:
+            raise SnapshotUnavailable(error.reason.value) from error
+        newer = self._snapshot is None or snapshot.sequence > self._snapshot.sequence
+        await self._keep(snapshot, parts, answer)
+        self._snapshot, self._unusable = snapshot, None
+        return newer
 
     def periodic(self) -> Periodic:
         """The background task: one replica asks, the others read what it stored."""
-        return Periodic(name="snapshot.refresh", every=POLL_EVERY, run=self._refresh_quietly)
+        return Periodic(name="snapshot.refresh", every=POLL_EVERY, run=self.refresh_quietly)
 
-    async def _load(self, token: bytes) -> None:
-        raise NotImplementedError
-
-    async def _refresh_quietly(self) -> None:
+    async def refresh_quietly(self) -> bool:
+        """As `refresh`; a failure is logged, and what is kept stays in force."""
         try:
-            await self.refresh()
+            return await self.refresh()
         except SnapshotUnavailable as error:
             log.warning("snapshot.refresh_failed", reason=error.reason)
+            return False
+
+    async def _fetch_manifest(self, kept: Document | None) -> Response | None:
+        # Without a snapshot in memory an unchanged manifest is needed again, so the request is unconditional.
+        etag = kept.source_etag if kept and self._snapshot else None
+        answer = await self._get(self.trust_file.snapshot_uri, MANIFEST_MEDIA_TYPE, MANIFEST_MAX_BYTES, etag)
+        if answer.status == 304:
+            await self._documents.touch(MANIFEST_DOCUMENT)
+            return None
+        if answer.status != 200:
+            raise SnapshotUnavailable(f"http_{answer.status}")
+        return answer
+
+    async def _part(self, part: Part) -> bytes:
+        stored = await self._documents.get(part_document(part.sha256))
+        if stored is not None:
+            return stored.body
+        # Parts come from the registry and from nowhere else, whatever a manifest says.
+        if not part.uri.startswith(f"{self.trust_file.entity_id}/"):
+            raise SnapshotUnavailable("part_elsewhere")
+        answer = await self._get(part.uri, PART_MEDIA_TYPE, part.bytes, None)
+        if answer.status != 200:
+            raise SnapshotUnavailable(f"part_http_{answer.status}")
+        check_part(part, answer.body)
+        return answer.body
+
+    async def _get(self, url: str, accept: str, max_bytes: int, etag: str | None) -> Response:
+        try:
+            return await self._outbound.get(
+                url, accept=accept, max_bytes=max_bytes, etag=etag, timeout=PART_TIMEOUT
+            )
+        except OutboundError as error:
+            raise SnapshotUnavailable(error.reason.value) from error
+
+    async def _keep(self, snapshot: Snapshot, parts: dict[str, bytes], answer: Response) -> None:
+        manifest = snapshot.manifest
+        for part in manifest.parts:
+            await self._documents.put(
+                part_document(part.sha256), parts[part.name], media_type=PART_MEDIA_TYPE, version=1
+            )
+        try:
+            await self._documents.put(
+                self._trust_document,
+                snapshot.trust_file.as_bytes(),
+                media_type=PART_MEDIA_TYPE,
+                version=manifest.sequence,
+            )
+            await self._documents.put(
+                MANIFEST_DOCUMENT,
+                manifest.compact.encode("ascii"),
+                media_type=MANIFEST_MEDIA_TYPE,
+                version=manifest.sequence,
+                source_etag=answer.etag,
+            )
+        except StaleVersion as error:
+            # Another replica stored a newer one meanwhile; it is read by the next `latest`.
+            raise SnapshotUnavailable("rolled_back") from error
+        await self._forget_parts_before(manifest)
+
+    async def _forget_parts_before(self, manifest: Manifest) -> None:
+        wanted = {part.sha256 for part in manifest.parts}
+        for part in self._snapshot.manifest.parts if self._snapshot else ():
+            if part.sha256 not in wanted:
+                await self._documents.delete(part_document(part.sha256))
+
+    async def _load(self, document: Document) -> Snapshot:
+        trust = await self._accepted_trust()
+        manifest = verify_manifest(document.body.decode("ascii"), trust, now=self._clock.now())
+        parts: dict[str, bytes] = {}
+        for part in manifest.parts:
+            stored = await self._documents.get(part_document(part.sha256))
+            if stored is not None:
+                parts[part.name] = stored.body
+        return Snapshot.load(manifest, parts, trust)
+
+    async def _accepted_trust(self) -> TrustFile:
+        """The configured trust with the keys the anchor has rolled to since it was installed."""
+        rolled = await self._documents.get(self._trust_document)
+        if rolled is None:
+            return self.trust_file
+        return replace(self.trust_file, jwks=TrustFile.parse(rolled.body).jwks)
