@@ -5,8 +5,7 @@ import { sign, verify as verifySignature } from "./keys.mjs";
 
 const instance = (config) =>
   new SDJwtVcInstance({ hasher: digest, hashAlg: "sha-256", saltGenerator: generateSalt, signAlg: "ES256", kbSignAlg: "ES256",
-    // a status list is checked by its own operation
-    statusListFetcher: async () => "", statusValidator: async () => {}, ...config });
+    ...config });
 
 export async function issue({ claims, frame, jwk, header }) {
   return instance({ signer: (data) => sign(jwk, data) }).issue(claims, frame, { header });
@@ -17,17 +16,17 @@ export async function present({ credential, frame, jwk, aud, nonce, iat }) {
     .present(credential, frame, jwk ? { kb: { payload: { aud, nonce, iat } } } : undefined);
 }
 
-export async function verify({ token, issuer, holder, nonce, now, required }) {
+// statusToken: what a fetch of the credential's status list would have returned; it is really checked
+export async function verify({ token, issuer, holder, nonce, now, required, statusToken }) {
   const sdjwt = instance({
     verifier: (data, signature) => verifySignature(issuer, data, signature),
     kbVerifier: (data, signature, payload) => verifySignature(holder ?? payload.cnf.jwk, data, signature),
+    statusListFetcher: async () => statusToken,
+    statusVerifier: (data, signature) => verifySignature(issuer, data, signature),
+    statusValidator: async (status) => {
+      if (status !== 0) throw new Error(`status ${status}`);
+    },
   });
-  const parsed = await sdjwt.decode(token);
-  const payload = { ...parsed.jwt.payload };
-  const withoutStatus = { ...payload };
-  delete withoutStatus.status;
-  const result = await sdjwt.verify(token, {
-    currentDate: now, requiredClaimKeys: required ?? [], keyBindingNonce: nonce, disableStatusCheck: true,
-  });
+  const result = await sdjwt.verify(token, { currentDate: now, requiredClaimKeys: required ?? [], keyBindingNonce: nonce });
   return { payload: result.payload, kb: result.kb?.payload };
 }
