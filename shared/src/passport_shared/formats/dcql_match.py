@@ -1,4 +1,4 @@
-"""DCQL matching: the verifier's own re-check of what was presented, and the wallet's choice of what to present.
+"""DCQL matching: the verifier's own re-check of an answer, and the wallet's choice of what to present.
 
 OpenID4VP 1.0 §6.4 and §7.1. `match` trusts nothing the wallet did: format, type, holder binding, trusted
 authorities, claims and values, numbers and sets are all checked again. Signatures, trust and status are not

@@ -1,7 +1,7 @@
 """DCQL queries: parsed, validated, bounded (OpenID4VP 1.0 §6 and §7).
 
-Unknown properties are ignored, as the specification says; known ones must be right. Matching credentials against
-a query is in `dcql_match`. Any JSON whatsoever either becomes a `Query` or raises `DcqlError`.
+Unknown properties are ignored, as the specification says; known ones must be right. Matching credentials
+against a query is in `dcql_match`. Any JSON whatsoever either becomes a `Query` or raises `DcqlError`.
 """
 
 from __future__ import annotations

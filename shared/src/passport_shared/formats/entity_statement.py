@@ -1,4 +1,4 @@
-"""Entity statements: an entity about itself (Entity Configuration) and the anchor about it (Subordinate Statement).
+"""Entity statements: an Entity Configuration (about oneself) and a Subordinate Statement (about a member).
 
 OpenID Federation 1.0 §3 in the exact forms of our profile (standards.md §1.8). Both kinds share one `typ`, so
 which one is meant is decided by the caller and checked by `iss` and `sub`. Chains are built in `trust_chain`.
@@ -33,7 +33,7 @@ MAX_ENTITY_TYPES = 16
 CLIENT_DIRECTORY_MEMBER = "staff_passport_client_directory"
 STATUS_KEYS_MEMBER = "staff_passport_status"
 
-# A `crit` entry must name a claim that the reader understands beyond the standard ones; this network defines none.
+# A `crit` entry names a claim beyond the standard ones that must be understood; this network defines none.
 _UNDERSTOOD_CRIT: frozenset[str] = frozenset()
 _UNDERSTOOD_POLICY_CRIT: frozenset[str] = frozenset()
 _ONLY_IN_CONFIGURATION = ("authority_hints", "trust_marks", "trust_mark_issuers", "trust_mark_owners")
@@ -229,8 +229,8 @@ def issuer_policy(entity_id: str) -> dict[str, Any]:
 def verifier_metadata(entity_id: str) -> dict[str, Any]:
     """Metadata the anchor states about a verifier.
 
-    No `jwks` and no `request_uris`: a wallet that finds keys here must ignore the fresh encryption key of each
-    request, which HAIP requires.
+    No `jwks` and no `request_uris`: a wallet that finds keys here must ignore the fresh encryption key of
+    each request, which HAIP requires.
     """
     return {
         "openid_credential_verifier": {

@@ -1,7 +1,7 @@
 """OpenID Federation 1.0 as this network uses it (standards.md §1.2, §1.8): one place to import it from.
 
-The ideas live in their own modules: `federation_jws` (typ, errors, opening), `entity_statement`, `trust_mark`,
-`metadata_policy` and `trust_chain`.
+The ideas live in their own modules: `federation_jws` (typ, errors, opening), `entity_statement`,
+`trust_mark`, `metadata_policy` and `trust_chain`.
 """
 
 from __future__ import annotations

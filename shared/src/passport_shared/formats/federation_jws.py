@@ -196,7 +196,7 @@ def key_set(jwks: object) -> dict[str, PublicKey]:
     """The keys of a federation key set by `kid`.
 
     Raises:
-        FederationError: `BAD_JWKS` (shape, number or a key that is not a public P-256 key) or `DUPLICATE_KID`.
+        FederationError: `BAD_JWKS` (shape, number, or not a public P-256 key) or `DUPLICATE_KID`.
     """
     entries = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):

@@ -56,7 +56,7 @@ class Freshness(StrEnum):
 
 
 def freshness(snapshot_age: timedelta) -> Freshness:
-    """What a snapshot of this age still says: as is, as is with its age stated, UNKNOWN, or nothing at all."""
+    """What a snapshot of this age still says: all, all with its age stated, UNKNOWN, or nothing."""
     if snapshot_age <= SNAPSHOT_FRESH:
         return Freshness.FRESH
     if snapshot_age <= SNAPSHOT_AGED:

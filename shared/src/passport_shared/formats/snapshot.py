@@ -164,8 +164,8 @@ class Snapshot:
                 is what the next manifest is verified with.
 
         Raises:
-            SnapshotError: a part is missing, of another size or hash, or malformed; the anchor's configuration
-                is not signed by an accepted key; no root of the trust file is left.
+            SnapshotError: a part is missing, of another size or hash, or malformed; the anchor's
+                configuration is not signed by an accepted key; no root of the trust file is left.
         """
         documents = _Documents()
         for part in manifest.parts:

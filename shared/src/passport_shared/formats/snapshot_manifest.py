@@ -145,7 +145,7 @@ def build_manifest(
 
 
 def next_sequence(last: int | None, now: datetime) -> int:
-    """The sequence of the next manifest: after the last, and never below the Unix time (standards.md §1.8)."""
+    """The sequence of the next manifest: after the last, never below the Unix time (standards.md §1.8)."""
     return max((last or 0) + 1, epoch(now))
 
 

@@ -207,8 +207,8 @@ def issuer_may_issue(
 ) -> Authority:
     """Whether an issuer may sign a credential of this type at this instant.
 
-    Stricter than `authority`: a former issuer may not, a retired pin does not count, and an authorisation closed
-    to new issuing is closed.
+    Stricter than `authority`: a former issuer may not, a retired pin does not count, and an authorisation
+    closed to new issuing is closed.
 
     Args:
         snapshot: verified snapshot.
@@ -302,7 +302,7 @@ def may_ask(
 
 
 def beyond(asked: Iterable[ClaimPath], allowed: Collection[ClaimPath]) -> tuple[ClaimPath, ...]:
-    """The asked paths that no allowed path contains; null in an allowed path stands for every array element."""
+    """The asked paths that no allowed path contains; null in an allowed path is every array element."""
     return tuple(path for path in asked if not any(_contains(permitted, path) for permitted in allowed))
 
 

@@ -1,8 +1,8 @@
 """The trust file: the only trust that is configured (design §4.3).
 
-`passport-registry trust-file` prints it, an operator carries it to every service and wallet. It pins the anchor's
-federation keys and the root certificates. A key that is not in it is accepted only when an entity configuration
-of the anchor, signed by an accepted key, lists it (`TrustFile.rolled`). Nothing is fetched here.
+`passport-registry trust-file` prints it, an operator carries it to every service and wallet. It pins the
+anchor's federation keys and the root certificates. A key that is not in it is accepted only when an entity
+configuration of the anchor, signed by an accepted key, lists it (`TrustFile.rolled`). Nothing is fetched here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TrustFileError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TrustFile:
-    """Anchor, its federation keys, its root certificates (standard base64 of DER) and where its snapshot is."""
+    """Anchor, its federation keys, its root certificates (base64 of DER) and where its snapshot is."""
 
     entity_id: str
     jwks: Mapping[str, Any]

@@ -1,8 +1,8 @@
 """Trust marks: what one entity may issue or ask for, which keys it uses, and where its standing is read.
 
-OpenID Federation 1.0 §7 with the authority vocabulary of our profile (standards.md §1.8): one current mark per
-entity carries all its authorisations and pins. This module builds and verifies marks and the responses of the
-trust mark status endpoint; whether a mark covers a signature on a day is judged in `trust`.
+OpenID Federation 1.0 §7 with the authority vocabulary of our profile (standards.md §1.8): one current mark
+per entity carries all its authorisations and pins. This module builds and verifies marks and the responses of
+the trust mark status endpoint; whether a mark covers a signature on a day is judged in `trust`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class KeyUse(StrEnum):
 
 
 class TrustMarkStatus(StrEnum):
-    """Answers of the trust mark status endpoint; `suspended` is ours, the specification allows more values."""
+    """Answers of the trust mark status endpoint; `suspended` is ours, which the specification allows."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -115,7 +115,7 @@ class Authorization:
         return self.covers(at) and (self.issue_until is None or at < self.issue_until)
 
     def as_claims(self) -> dict[str, Any]:
-        """The JSON form, with `max_validity_s` only for issuing and `claims` and `purposes` only for asking."""
+        """The JSON form; `claims` and `purposes` only for asking."""
         claims: dict[str, Any] = {
             "id": self.id,
             "action": self.action,
