@@ -1,0 +1,370 @@
+"""Tenants of an issuing or verifying service: enrolment and the entity configuration (design §2, §4.1).
+
+A tenant is one organisation's entity of one role, told apart by its ODS code in the path; tenants are rows,
+never settings. ``enrol`` makes the keys where they stay, asks the registry for certificates over HTTP and keeps
+them; it may run beside the service, which serves the entity configuration the registry fetches meanwhile.
+Nothing here decides what a tenant may do: that is the registry's trust mark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import ValidationError
+from sqlalchemy import Column, ForeignKey, MetaData, RowMapping, Table, Text, insert, select, update
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from passport_shared.formats import federation
+from passport_shared.formats.clock import Clock
+from passport_shared.formats.freshness import (
+    ENTITY_CONFIGURATION_HTTP_MAX_AGE,
+    ENTITY_CONFIGURATION_LIFETIME,
+    ENTITY_CONFIGURATION_RENEWAL,
+)
+from passport_shared.formats.x5c import create_csr, encode_x5c, x509_hash
+from passport_shared.outbound import Outbound, OutboundError
+from passport_shared.service.db import Database, JsonText, UtcDateTime
+from passport_shared.service.keys import KeyStore
+from passport_shared.service.oauth_errors import ProtocolError
+from passport_shared.service.once import insert_once
+from passport_shared.service.routes import protocol_route
+from passport_shared.wire.enrolment import CERTIFICATE_USES, ENROLMENT_PATH, EnrolmentAnswer, EntityRole
+
+FEDERATION = "federation"
+"""Purpose of a tenant's federation key in the key store; its other keys are named by their certificate's use."""
+SEEN_FOR = timedelta(seconds=5)
+MAX_ANSWER_BYTES = 65_536
+
+
+class TenantState(StrEnum):
+    """PERSISTED. ENROLLING has keys and serves its entity configuration; ACTIVE has certificates too."""
+
+    ENROLLING = "ENROLLING"
+    ACTIVE = "ACTIVE"
+
+
+class EnrolmentRefused(Exception):
+    """The registry did not enrol the tenant; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class TenantTables:
+    """Tables of tenants and their certificates."""
+
+    tenants: Table
+    certificates: Table
+
+
+def tables(metadata: MetaData) -> TenantTables:
+    """Define the tables."""
+    tenants = Table(
+        "tenants",
+        metadata,
+        Column("ods", Text, primary_key=True),
+        Column("entity_id", Text, nullable=False, unique=True),
+        Column("name", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("enrolled_at", UtcDateTime),
+    )
+    certificates = Table(
+        "tenant_certificates",
+        metadata,
+        Column("ods", Text, ForeignKey("tenants.ods"), primary_key=True),
+        Column("use", Text, primary_key=True),
+        Column("kid", Text, primary_key=True),
+        Column("x5c", JsonText, nullable=False),
+        Column("x5t_s256", Text, nullable=False),
+        Column("not_before", UtcDateTime, nullable=False),
+        Column("not_after", UtcDateTime, nullable=False),
+        Column("not_after_signing", UtcDateTime, nullable=False),
+        Column("received_at", UtcDateTime, nullable=False),
+    )
+    return TenantTables(tenants, certificates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantCertificate:
+    """The certificate of one key: ``x5c`` is leaf and issuing CA, as the header carries them."""
+
+    use: str
+    kid: str
+    x5c: tuple[str, ...]
+    x5t_s256: str
+    not_after: datetime
+    not_after_signing: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    """One tenant with its newest certificate per use; ``name`` is empty until it is enrolled."""
+
+    ods: str
+    entity_id: str
+    name: str
+    state: TenantState
+    certificates: Mapping[str, TenantCertificate]
+
+
+class Tenants:
+    """The tenants of one service.
+
+    Args:
+        role: what every tenant of this service is.
+        public_url: the service's base URL; a tenant's Entity Identifier is this and its ODS code.
+        registry: the trust anchor, the only superior of every tenant.
+        metadata: a tenant's metadata by entity type, for its entity configuration.
+        mark: the tenant's current trust mark, a compact JWS, or None before there is one.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        tables: TenantTables,
+        keys: KeyStore,
+        clock: Clock,
+        *,
+        role: EntityRole,
+        public_url: str,
+        registry: str,
+        metadata: Callable[[Tenant], Mapping[str, Any]],
+        mark: Callable[[str], Awaitable[str | None]],
+    ) -> None:
+        self._db = db
+        self._tables = tables
+        self._keys = keys
+        self._clock = clock
+        self._public_url = public_url
+        self._metadata = metadata
+        self._mark = mark
+        self._seen: dict[str, tuple[Tenant, datetime]] = {}
+        self._configurations: dict[str, tuple[str, tuple[object, ...], datetime]] = {}
+        self.role = role
+        self.registry = registry
+
+    def entity_id(self, ods: str) -> str:
+        """The Entity Identifier of an organisation's tenant here."""
+        return f"{self._public_url}/{ods}"
+
+    async def get(self, ods: str) -> Tenant | None:
+        """A tenant by its ODS code; another process's change is seen within five seconds."""
+        now = self._clock.now()
+        tenant, seen_at = self._seen.get(ods, (None, now))
+        if tenant is not None and timedelta(0) <= now - seen_at < SEEN_FOR:
+            return tenant
+        found = (await self._read(self._tables.tenants.c.ods == ods)).get(ods)
+        if found is None:
+            self._seen.pop(ods, None)
+        else:
+            self._seen[ods] = (found, now)
+        return found
+
+    async def every(self) -> list[Tenant]:
+        """All tenants, by ODS code."""
+        return list((await self._read()).values())
+
+    async def prepare(self, ods: str) -> Tenant:
+        """Make a tenant's keys and row, if they are not there yet."""
+        for purpose in (FEDERATION, *sorted(CERTIFICATE_USES[self.role])):
+            await self._keys.ensure(purpose, ods)
+        row = {
+            "ods": ods,
+            "entity_id": self.entity_id(ods),
+            "name": "",
+            "state": TenantState.ENROLLING.value,
+            "created_at": self._clock.now(),
+            "enrolled_at": None,
+        }
+        async with self._db.write() as conn:
+            await insert_once(conn, self._tables.tenants, row)
+        self._seen.pop(ods, None)
+        tenant = await self.get(ods)
+        assert tenant is not None  # noqa: S101 - it was written above
+        return tenant
+
+    async def enrol(self, ods: str, code: str, *, registry_url: str, outbound: Outbound) -> Tenant:
+        """Enrol a tenant with the registry operator's one-time code; safe to repeat with the same code.
+
+        Raises:
+            EnrolmentRefused: the registry could not be reached, refused, or answered something else.
+        """
+        tenant = await self.prepare(ods)
+        requests = {
+            use: _pem_request(create_csr(await self._keys.active(use, ods), f"{ods} {use}"))
+            for use in sorted(CERTIFICATE_USES[self.role])
+        }
+        body = {
+            "code": code,
+            "entity_id": tenant.entity_id,
+            "entity_configuration": await self.configuration(tenant),
+            "certificate_requests": requests,
+        }
+        answer = await _enrol(outbound, f"{registry_url}{ENROLMENT_PATH}", body)
+        if (answer.entity_id, answer.ods_code, answer.role) != (tenant.entity_id, ods, self.role):
+            raise EnrolmentRefused("the registry answered for another entity")
+        await self._keep(ods, answer)
+        enrolled = await self.get(ods)
+        assert enrolled is not None  # noqa: S101 - it was written above
+        return enrolled
+
+    async def configuration(self, tenant: Tenant) -> str:
+        """The tenant's signed entity configuration: renewed 12-hourly and whenever what it says changes."""
+        now = self._clock.now()
+        mark = await self._mark(tenant.entity_id)
+        key = await self._keys.active(FEDERATION, tenant.ods)
+        metadata = self._metadata(tenant)
+        contents = (key.kid, mark, json.dumps(metadata, sort_keys=True))
+        kept = self._configurations.get(tenant.ods)
+        if kept and kept[1] == contents and timedelta(0) <= now - kept[2] < ENTITY_CONFIGURATION_RENEWAL:
+            return kept[0]
+        published = await self._keys.published(FEDERATION, tenant.ods)
+        token = federation.entity_configuration(
+            entity_id=tenant.entity_id,
+            iat=now,
+            exp=now + ENTITY_CONFIGURATION_LIFETIME,
+            key=key,
+            metadata=metadata,
+            authority_hints=[self.registry],
+            trust_marks=[mark] if mark else [],
+            next_keys=[other.public for other in published if other.kid != key.kid],
+        )
+        self._configurations[tenant.ods] = (token, contents, now)
+        return token
+
+    def route(self) -> Route:
+        """``GET /{ods}/.well-known/openid-federation``: the entity configuration."""
+
+        async def entity_configuration(request: Request) -> Response:
+            tenant = await self.get(request.path_params["ods"])
+            if tenant is None:
+                raise ProtocolError("not_found", "there is no entity under this identifier", status=404)
+            headers = {
+                "Cache-Control": f"max-age={int(ENTITY_CONFIGURATION_HTTP_MAX_AGE.total_seconds())}",
+                "Access-Control-Allow-Origin": "*",
+            }
+            return Response(
+                await self.configuration(tenant),
+                media_type=federation.ENTITY_STATEMENT_MEDIA_TYPE,
+                headers=headers,
+            )
+
+        path = "/{ods}/.well-known/openid-federation"
+        return protocol_route(path, entity_configuration, methods=["GET"])
+
+    async def _keep(self, ods: str, answer: EnrolmentAnswer) -> None:
+        tenants, certificates = self._tables.tenants, self._tables.certificates
+        now = self._clock.now()
+        kids = {use: (await self._keys.active(use, ods)).kid for use in answer.certificates}
+        async with self._db.write() as conn:
+            for use, enrolled in answer.certificates.items():
+                chain = [_der(enrolled.certificate), _der(enrolled.issuing_ca)]
+                row = {
+                    "ods": ods,
+                    "use": use,
+                    "kid": kids[use],
+                    "x5c": encode_x5c(chain),
+                    "x5t_s256": x509_hash(chain[0]),
+                    "not_before": enrolled.not_before,
+                    "not_after": enrolled.not_after,
+                    "not_after_signing": enrolled.not_after_signing,
+                    "received_at": now,
+                }
+                where = (
+                    certificates.c.ods == ods,
+                    certificates.c.use == use,
+                    certificates.c.kid == kids[use],
+                )
+                changed = await conn.execute(update(certificates).where(*where).values(row))
+                if changed.rowcount == 0:
+                    await conn.execute(insert(certificates).values(row))
+            values = {
+                "name": answer.organisation_name,
+                "state": TenantState.ACTIVE.value,
+                "enrolled_at": now,
+            }
+            await conn.execute(update(tenants).where(tenants.c.ods == ods).values(values))
+        self._seen.pop(ods, None)
+
+    async def _read(self, *conditions: Any) -> dict[str, Tenant]:
+        tenants, certificates = self._tables.tenants, self._tables.certificates
+        query = (
+            select(tenants, *(column.label(f"c_{column.name}") for column in certificates.c))
+            .outerjoin(certificates, certificates.c.ods == tenants.c.ods)
+            .where(*conditions)
+            .order_by(tenants.c.ods, certificates.c.received_at)
+        )
+        async with self._db.read() as conn:
+            rows = (await conn.execute(query)).mappings().all()
+        found: dict[str, Tenant] = {}
+        for row in rows:
+            earlier = found[row["ods"]].certificates if row["ods"] in found else {}
+            newest = {**earlier, **_certificate(row)}
+            found[row["ods"]] = Tenant(
+                ods=row["ods"],
+                entity_id=row["entity_id"],
+                name=row["name"],
+                state=TenantState(row["state"]),
+                certificates=newest,
+            )
+        return found
+
+
+def _certificate(row: RowMapping) -> dict[str, TenantCertificate]:
+    if row["c_use"] is None:
+        return {}
+    certificate = TenantCertificate(
+        use=row["c_use"],
+        kid=row["c_kid"],
+        x5c=tuple(row["c_x5c"]),
+        x5t_s256=row["c_x5t_s256"],
+        not_after=row["c_not_after"],
+        not_after_signing=row["c_not_after_signing"],
+    )
+    return {certificate.use: certificate}
+
+
+async def _enrol(outbound: Outbound, url: str, body: Mapping[str, Any]) -> EnrolmentAnswer:
+    try:
+        # The registry fetches our entity configuration before it answers.
+        answer = await outbound.post(
+            url,
+            json=body,
+            accept={"application/json", "application/problem+json"},
+            max_bytes=MAX_ANSWER_BYTES,
+            timeout=timedelta(seconds=20),
+        )
+    except OutboundError as error:
+        raise EnrolmentRefused(f"the registry cannot be reached at {url} ({error.reason})") from None
+    if not answer.ok:
+        raise EnrolmentRefused(_refusal(answer.status, answer.body))
+    try:
+        return EnrolmentAnswer.model_validate_json(answer.body)
+    except ValidationError:
+        raise EnrolmentRefused("the registry answered something that is no enrolment") from None
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """The registry's own words, where it gave some."""
+    try:
+        problem = json.loads(body)
+        detail = problem.get("detail", "") if isinstance(problem, dict) else ""
+    except ValueError:
+        detail = ""
+    return f"the registry refused with status {status}. {detail}".strip()
+
+
+def _pem_request(der: bytes) -> str:
+    return x509.load_der_x509_csr(der).public_bytes(Encoding.PEM).decode("ascii")
+
+
+def _der(pem: str) -> bytes:
+    return x509.load_pem_x509_certificate(pem.encode("ascii")).public_bytes(Encoding.DER)
