@@ -1,18 +1,50 @@
-"""Key store (skeleton): private keys as rows, wrapped under a key-encryption key."""
+"""Key store: private keys as wrapped rows, one key for one purpose, and the life a key goes through.
+
+NEXT is published before it is used, ACTIVE signs, RETIRING no longer signs and still verifies, RETIRED and
+COMPROMISED are out. An owner has at most one ACTIVE and one NEXT key per purpose, by constraint, however many
+replicas ask at once. `owner` is the ODS code of a tenant, or "" for the service itself. Unwrapped keys are
+kept in memory; which key is active is asked again after `RECHECK`, so that another replica's rotation or a
+compromise is seen soon.
+
+It does not decide when to rotate, and it publishes nothing: entity configurations and metadata do.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, RowMapping, Table, Text, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats.clock import Clock
+from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.service.db import Database, JsonText, UtcDateTime
+from passport_shared.service.kek import Kek, KekError, create_kek_file, derive
+from passport_shared.service.once import insert_once
+
+__all__ = [
+    "Kek",
+    "KekError",
+    "KeyExists",
+    "KeyMissing",
+    "KeyState",
+    "KeyStore",
+    "KeyTables",
+    "StoredKey",
+    "create_kek_file",
+    "tables",
+]
+
+RECHECK = timedelta(seconds=30)
+MAX_KEYS_IN_MEMORY = 4_096
+ROOT_SECRET = "root"  # noqa: S105 - a row's name
 
 
 class KeyState(StrEnum):
@@ -25,12 +57,16 @@ class KeyState(StrEnum):
     COMPROMISED = "COMPROMISED"
 
 
-class KekError(Exception):
-    """The key-encryption key is missing, readable by others, malformed, or not the right one."""
+USABLE = (KeyState.ACTIVE, KeyState.NEXT, KeyState.RETIRING)
+"""States in which a key may be published and met, in the order in which `published` lists them."""
 
 
 class KeyMissing(LookupError):
     """There is no key in the state that was asked for."""
+
+
+class KeyExists(Exception):
+    """The owner has a key of this purpose and state already."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +102,7 @@ def tables(metadata: MetaData) -> KeyTables:
             sqlite_where=condition,
             postgresql_where=condition,
         )
+    Index("ix_signing_keys_owner_purpose", keys.c.owner, keys.c.purpose)
     secrets = Table(
         "service_secrets",
         metadata,
@@ -75,28 +112,6 @@ def tables(metadata: MetaData) -> KeyTables:
         Column("created_at", UtcDateTime, nullable=False),
     )
     return KeyTables(keys, secrets)
-
-
-class Kek:
-    """The key-encryption key."""
-
-    @classmethod
-    def load(cls, path: Path, *, version: int = 1) -> Kek:
-        """Read a KEK file: 32 bytes base64url; refuses a file that others may read."""
-        raise NotImplementedError
-
-    def wrap(self, plaintext: bytes, *, context: str) -> bytes:
-        """Nonce and AES-256-GCM ciphertext, bound to `context`."""
-        raise NotImplementedError
-
-    def unwrap(self, wrapped: bytes, *, context: str) -> bytes:
-        """Undo `wrap`; KekError if anything differs."""
-        raise NotImplementedError
-
-
-def create_kek_file(path: Path) -> None:
-    """Make a new KEK file with mode 0600; never overwrites."""
-    raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +126,33 @@ class StoredKey:
     changed_at: datetime
 
 
+def _stored(row: RowMapping) -> StoredKey:
+    return StoredKey(
+        kid=row["kid"],
+        owner=row["owner"],
+        purpose=row["purpose"],
+        state=KeyState(row["state"]),
+        public=PublicKey.from_jwk(row["public_jwk"]),
+        changed_at=row["changed_at"],
+    )
+
+
+def _context(kid: str, owner: str, purpose: str) -> str:
+    return f"key\x1f{kid}\x1f{owner}\x1f{purpose}"
+
+
 class KeyStore:
-    """Signing keys of a service and its tenants (`owner` is the ODS code, "" the service itself)."""
+    """Signing keys and derived secrets of a service and its tenants."""
 
     def __init__(self, db: Database, kek: Kek, tables: KeyTables, clock: Clock) -> None:
-        raise NotImplementedError
+        self._db = db
+        self._kek = kek
+        self._tables = tables
+        self._clock = clock
+        self._unwrapped: OrderedDict[str, SigningKey] = OrderedDict()
+        self._active: OrderedDict[tuple[str, str], tuple[str, datetime]] = OrderedDict()
+        self._published: OrderedDict[tuple[str, str], tuple[list[StoredKey], datetime]] = OrderedDict()
+        self._root: bytes | None = None
 
     async def create(
         self,
@@ -125,37 +162,203 @@ class KeyStore:
         state: KeyState = KeyState.ACTIVE,
         conn: AsyncConnection | None = None,
     ) -> SigningKey:
-        """Make and store a key."""
-        raise NotImplementedError
+        """Make and store a key, in the caller's transaction if `conn` is given.
+
+        Raises:
+            KeyExists: the owner has a key of this purpose and state already.
+        """
+        key = SigningKey.generate()
+        now = self._clock.now()
+        row = {
+            "kid": key.kid,
+            "owner": owner,
+            "purpose": purpose,
+            "state": state.value,
+            "kek_version": self._kek.version,
+            "public_jwk": key.public.jwk,
+            "wrapped": self._kek.wrap(key.to_der(), context=_context(key.kid, owner, purpose)),
+            "created_at": now,
+            "changed_at": now,
+        }
+        async with self._writing(conn) as writer:
+            if not await insert_once(writer, self._tables.keys, row):
+                raise KeyExists(f"{owner or 'the service'} has a key for {purpose} that is {state}")
+        self._forget(purpose, owner)
+        return key
 
     async def ensure(self, purpose: str, owner: str = "") -> SigningKey:
-        """The active key, made if there is none (safe when many ask at once)."""
-        raise NotImplementedError
+        """The active key, made if there is none; whoever asks at the same time gets the same one."""
+        try:
+            return await self.active(purpose, owner)
+        except KeyMissing:
+            try:
+                return await self.create(purpose, owner)
+            except KeyExists:
+                return await self.active(purpose, owner)
 
     async def active(self, purpose: str, owner: str = "") -> SigningKey:
-        """The key that signs now; KeyMissing if none."""
-        raise NotImplementedError
+        """The key that signs now; KeyMissing if there is none."""
+        known = self._active.get((purpose, owner))
+        if known is not None and self._fresh(known[1]) and known[0] in self._unwrapped:
+            return self._unwrapped[known[0]]
+        table = self._tables.keys
+        rows = await self._read(
+            table.c.owner == owner, table.c.purpose == purpose, table.c.state == KeyState.ACTIVE.value
+        )
+        if not rows:
+            raise KeyMissing(f"{owner or 'the service'} has no active key for {purpose}")
+        key = self._unwrap(rows[0])
+        _keep(self._active, (purpose, owner), (key.kid, self._clock.now()))
+        return key
 
     async def load(self, kid: str) -> SigningKey:
-        """Any key that is not retired or compromised, by kid; KeyMissing otherwise."""
-        raise NotImplementedError
+        """A key that is not out, by its id; KeyMissing otherwise."""
+        table = self._tables.keys
+        rows = await self._read(table.c.kid == kid, table.c.state.in_([state.value for state in USABLE]))
+        if not rows:
+            raise KeyMissing("no usable key has this id")
+        return self._unwrap(rows[0])
 
     async def published(self, purpose: str, owner: str = "") -> list[StoredKey]:
-        """Keys others may meet: next, active and retiring, active first."""
-        raise NotImplementedError
+        """Keys that others may meet: the active one first, then next and retiring."""
+        known = self._published.get((purpose, owner))
+        if known is not None and self._fresh(known[1]):
+            return list(known[0])
+        table = self._tables.keys
+        rows = await self._read(
+            table.c.owner == owner,
+            table.c.purpose == purpose,
+            table.c.state.in_([state.value for state in USABLE]),
+        )
+        keys = sorted(map(_stored, rows), key=lambda key: (USABLE.index(key.state), key.changed_at, key.kid))
+        _keep(self._published, (purpose, owner), (keys, self._clock.now()))
+        return list(keys)
 
-    async def activate_next(self, purpose: str, owner: str = "") -> SigningKey:
-        """NEXT becomes ACTIVE and ACTIVE becomes RETIRING, in one transaction."""
-        raise NotImplementedError
+    async def activate_next(
+        self, purpose: str, owner: str = "", *, conn: AsyncConnection | None = None
+    ) -> SigningKey:
+        """NEXT becomes ACTIVE and ACTIVE becomes RETIRING at once; KeyMissing without a NEXT."""
+        table, now = self._tables.keys, self._clock.now()
+        mine = (table.c.owner == owner) & (table.c.purpose == purpose)
+        async with self._writing(conn) as writer:
+            retiring = update(table).where(mine, table.c.state == KeyState.ACTIVE.value)
+            await writer.execute(retiring.values(state=KeyState.RETIRING.value, changed_at=now))
+            activating = update(table).where(mine, table.c.state == KeyState.NEXT.value)
+            activating = activating.values(state=KeyState.ACTIVE.value, changed_at=now)
+            row = (await writer.execute(activating.returning(*table.c))).mappings().first()
+            if row is None:
+                raise KeyMissing(f"{owner or 'the service'} has no next key for {purpose}")
+        self._forget(purpose, owner)
+        return self._unwrap(row)
 
-    async def retire(self, kid: str) -> None:
-        """RETIRING becomes RETIRED."""
-        raise NotImplementedError
+    async def retire(self, kid: str, *, conn: AsyncConnection | None = None) -> None:
+        """RETIRING becomes RETIRED; KeyMissing if the key is not retiring."""
+        await self._move(kid, (KeyState.RETIRING,), KeyState.RETIRED, conn)
 
-    async def compromise(self, kid: str) -> None:
-        """Any state becomes COMPROMISED: never signs or verifies again."""
-        raise NotImplementedError
+    async def compromise(self, kid: str, *, conn: AsyncConnection | None = None) -> None:
+        """The key never signs or verifies again, whatever its state; KeyMissing if it is unknown."""
+        await self._move(kid, tuple(KeyState), KeyState.COMPROMISED, conn)
 
     async def secret(self, purpose: str) -> bytes:
         """32 bytes for HMACs of this purpose (codes, PINs, nonces): the same on every replica."""
-        raise NotImplementedError
+        if self._root is None:
+            self._root = await self._load_root()
+        return derive(self._root, purpose)
+
+    async def rewrap(self, new: Kek) -> int:
+        """Wrap everything under `new`, whose version must be higher; how many rows. May be repeated.
+
+        Run with the services stopped: a running one holds the old key-encryption key.
+        """
+        if new.version <= self._kek.version:
+            raise KekError("the new key-encryption key needs a higher version")
+        keys, secrets = self._tables.keys, self._tables.secrets
+        moved = 0
+        async with self._db.write() as conn:
+            for row in (
+                (await conn.execute(select(keys).where(keys.c.kek_version < new.version))).mappings().all()
+            ):
+                context = _context(row["kid"], row["owner"], row["purpose"])
+                wrapped = new.wrap(self._kek.unwrap(row["wrapped"], context=context), context=context)
+                change = {"wrapped": wrapped, "kek_version": new.version}
+                await conn.execute(update(keys).where(keys.c.kid == row["kid"]).values(change))
+                moved += 1
+            old = select(secrets).where(secrets.c.kek_version < new.version)
+            for row in (await conn.execute(old)).mappings().all():
+                context = f"secret\x1f{row['name']}"
+                wrapped = new.wrap(self._kek.unwrap(row["wrapped"], context=context), context=context)
+                change = {"wrapped": wrapped, "kek_version": new.version}
+                await conn.execute(update(secrets).where(secrets.c.name == row["name"]).values(change))
+                moved += 1
+        self._kek = new
+        return moved
+
+    async def check(self) -> None:
+        """Open what is stored, for readiness; KekError if the key-encryption key is another one."""
+        await self.secret("check")
+
+    async def _load_root(self) -> bytes:
+        table = self._tables.secrets
+        named = select(table.c.wrapped).where(table.c.name == ROOT_SECRET)
+        async with self._db.read() as conn:
+            wrapped = (await conn.execute(named)).scalar_one_or_none()
+        if wrapped is None:
+            row = {
+                "name": ROOT_SECRET,
+                "kek_version": self._kek.version,
+                "wrapped": self._kek.wrap(random_token(32).encode(), context=f"secret\x1f{ROOT_SECRET}"),
+                "created_at": self._clock.now(),
+            }
+            async with self._db.write() as conn:
+                await insert_once(conn, table, row)
+                # Another replica may have been first; what is stored is the secret.
+                wrapped = (await conn.execute(named)).scalar_one()
+        return self._kek.unwrap(wrapped, context=f"secret\x1f{ROOT_SECRET}")
+
+    async def _move(
+        self, kid: str, sources: Iterable[KeyState], to: KeyState, conn: AsyncConnection | None
+    ) -> None:
+        table = self._tables.keys
+        statement = (
+            update(table)
+            .where(table.c.kid == kid, table.c.state.in_([state.value for state in sources]))
+            .values(state=to.value, changed_at=self._clock.now())
+            .returning(table.c.purpose, table.c.owner)
+        )
+        async with self._writing(conn) as writer:
+            row = (await writer.execute(statement)).first()
+        if row is None:
+            raise KeyMissing(f"no key with this id can become {to}")
+        self._forget(row.purpose, row.owner)
+
+    async def _read(self, *conditions: Any) -> list[RowMapping]:
+        async with self._db.read() as conn:
+            return list((await conn.execute(select(self._tables.keys).where(*conditions))).mappings().all())
+
+    def _unwrap(self, row: RowMapping) -> SigningKey:
+        kid = row["kid"]
+        key = self._unwrapped.get(kid)
+        if key is None:
+            der = self._kek.unwrap(row["wrapped"], context=_context(kid, row["owner"], row["purpose"]))
+            key = SigningKey.from_der(der)
+            if key.kid != kid:
+                raise KekError("a stored key is not the one its id says")
+            _keep(self._unwrapped, kid, key)
+        return key
+
+    def _fresh(self, seen_at: datetime) -> bool:
+        return timedelta(0) <= self._clock.now() - seen_at < RECHECK
+
+    def _forget(self, purpose: str, owner: str) -> None:
+        self._active.pop((purpose, owner), None)
+        self._published.pop((purpose, owner), None)
+
+    def _writing(self, conn: AsyncConnection | None) -> Any:
+        return self._db.write() if conn is None else nullcontext(conn)
+
+
+def _keep(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > MAX_KEYS_IN_MEMORY:
+        memory.popitem(last=False)
