@@ -8,9 +8,12 @@ looked at here. A trusted authority of a type we cannot evaluate never matches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from cryptography.x509 import AuthorityKeyIdentifier, ExtensionNotFound
 
 from passport_shared.formats.dcql_query import (
     SD_JWT_VC_FORMAT,
@@ -20,6 +23,8 @@ from passport_shared.formats.dcql_query import (
     Query,
     Value,
 )
+from passport_shared.formats.strict import b64url_encode
+from passport_shared.formats.x5c import Leaf, parse_x5c
 
 AKI = "aki"
 OPENID_FEDERATION = "openid_federation"
@@ -186,6 +191,25 @@ def surplus_paths(entry: CredentialQuery, credential: Credential) -> tuple[Path,
         disclosed = [(name,) for name in credential.claims]
     asked = [claim.path for claim in entry.claims]
     return tuple(path for path in disclosed if not any(_related(path, other) for other in asked))
+
+
+def authority_key_ids(chain: Leaf | Sequence[str]) -> tuple[str, ...]:
+    """What an `aki` query is compared with: base64url KeyIdentifier of each AuthorityKeyIdentifier in a chain.
+
+    Args:
+        chain: a verified leaf, which names its issuing CA, or the whole `x5c` header, which also names the root.
+
+    Raises:
+        ChainError: the header cannot be read.
+    """
+    certificates = (chain.certificate,) if isinstance(chain, Leaf) else parse_x5c(chain)
+    identifiers = []
+    for certificate in certificates:
+        extensions = certificate.extensions
+        with suppress(ExtensionNotFound):
+            found = extensions.get_extension_for_class(AuthorityKeyIdentifier).value.key_identifier
+            identifiers += [] if found is None else [b64url_encode(found)]
+    return tuple(identifiers)
 
 
 def values_at(claims: object, path: Path) -> list[Any]:

@@ -31,6 +31,8 @@ from passport_shared.formats.federation_jws import (
     FederationError,
     FederationReason,
 )
+from passport_shared.formats.metadata_policy import apply_policy, merge_policies
+from passport_shared.formats.trust_chain import ResolvedTrustChain, resolve_chain
 from passport_shared.formats.trust_mark import (
     Authorization,
     ClaimPath,
@@ -70,16 +72,20 @@ __all__ = [
     "Organisation",
     "PinState",
     "PinnedKey",
+    "ResolvedTrustChain",
     "StatusLists",
     "SubordinateStatement",
     "TrustMark",
     "TrustMarkStatus",
     "anchor_configuration",
+    "apply_policy",
     "entity_configuration",
     "issuer_metadata",
     "issuer_policy",
     "mark_type",
+    "merge_policies",
     "public_jwks",
+    "resolve_chain",
     "subordinate_statement",
     "trust_mark",
     "trust_mark_status_response",

@@ -2,7 +2,7 @@
 
 `passport-registry trust-file` prints it, an operator carries it to every service and wallet. It pins the
 anchor's federation keys and the root certificates. A key that is not in it is accepted only when an entity
-configuration of the anchor, signed by an accepted key, lists it (`TrustFile.rolled`). Nothing is fetched here.
+configuration of the anchor, signed by an accepted key, lists it (`TrustFile.rolled`). Nothing is fetched.
 """
 
 from __future__ import annotations
