@@ -319,3 +319,24 @@ def _certificate(
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
     return builder.sign(signed_by, hash_())
+
+
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_ECDSA_SHA1 = bytes.fromhex("300906072a8648ce3d0401")
+
+
+def relabelled_sha1(leaf_der: bytes) -> bytes:
+    """Return the certificate saying that it was signed with ECDSA and SHA-1.
+
+    No library here still makes such a signature, so the algorithm is rewritten in both places. The signature
+    no longer holds; the algorithm must be refused before anybody notices.
+    """
+    certificate = x509.load_der_x509_certificate(leaf_der)
+    body = certificate.tbs_certificate_bytes[4:].replace(_ECDSA_SHA256, _ECDSA_SHA1, 1)
+    signature = certificate.signature
+    bits = b"\x03" + bytes([len(signature) + 1, 0]) + signature
+    return _sequence(_sequence(body) + _ECDSA_SHA1 + bits)
+
+
+def _sequence(content: bytes) -> bytes:
+    return b"\x30\x82" + len(content).to_bytes(2, "big") + content

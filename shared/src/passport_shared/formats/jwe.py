@@ -99,7 +99,7 @@ def encrypt(
         raise JweError(JweReason.ENC_NOT_ALLOWED, "only A128GCM and A256GCM are offered")
     header: dict[str, JsonValue] = {"alg": ALG, "enc": enc, "kid": kid}
     for name, value in (("apu", apu), ("apv", apv)):
-        if value is not None:
+        if value:  # absent and empty mean the same (RFC 7518 §4.6.2), and only absent has a canonical form
             header[name] = b64url_encode(value)
     # joserfc writes the ephemeral key into the dictionary it is given; this one is nobody else's.
     return _jwe.encrypt_compact(header, plaintext, ECKey.import_key(recipient.key), registry=_REGISTRY)
