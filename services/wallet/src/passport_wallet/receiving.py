@@ -199,13 +199,11 @@ class _Talk:
         form: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> dict[str, Any]:
-        content = b"" if json is None and form is None else None
         try:
             response = await self._outbound.post(
                 url,
                 json=json,
-                form=form,
-                content=content,
+                form={} if json is None and form is None else form,
                 headers=_bearer(token) if token else {},
                 max_bytes=MAX_CREDENTIAL_BYTES,
             )
