@@ -47,7 +47,7 @@ class Command(Generic[S]):
 
     name: str
     help: str
-    run: Callable[[argparse.Namespace, S], int | None | Awaitable[int | None]]
+    run: Callable[[argparse.Namespace, S], int | Awaitable[int | None] | None]
     configure: Callable[[argparse.ArgumentParser], None] = lambda _: None
 
 

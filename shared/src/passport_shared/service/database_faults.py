@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 from datetime import timedelta
 
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from passport_shared.service.database_url import DatabaseInUse
 from passport_shared.service.problems import Invalid, PassportError, Unavailable

