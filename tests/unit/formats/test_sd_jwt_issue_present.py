@@ -115,6 +115,17 @@ def test_every_element_of_an_empty_array_is_no_mistake() -> None:
     assert issued(("nothing", None)).disclosures == ()
 
 
+def test_under_every_element_it_is_enough_that_one_has_the_claim() -> None:
+    claims = {"posts": [{"title": "Nurse", "grade": 6}, {"title": "Bank"}]}
+    token = sd_jwt.issue(claims, [("posts", None, "grade")], KEY)
+    assert sd_jwt.disclosable_paths(token) == (("posts", 0, "grade"),)
+    assert shown(token, ("posts", None, "grade")) == claims
+    with pytest.raises(SdJwtError):
+        sd_jwt.issue(claims, [("posts", None, "absent")], KEY)
+    with pytest.raises(SdJwtError):
+        sd_jwt.present(token, [("posts", None, "absent")])
+
+
 @pytest.mark.parametrize("name", ["_sd", "...", "_sd_alg"])
 def test_a_reserved_claim_name_is_refused_at_any_level(name: str) -> None:
     for claims in ({name: 1}, {"a": {name: 1}}, {"a": [{name: 1}]}):

@@ -6,9 +6,9 @@ binding is refused: an issuer never sends one, and a presentation is never prese
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from passport_shared.formats import jose
 from passport_shared.formats.jose import SigningKey
@@ -63,9 +63,7 @@ def parse_issued(sd_jwt: str | bytes) -> SdJwt:
     return parsed
 
 
-def add_key_binding(
-    presentation: str, key: SigningKey, *, aud: str, nonce: str, iat: datetime | int
-) -> str:
+def add_key_binding(presentation: str, key: SigningKey, *, aud: str, nonce: str, iat: datetime | int) -> str:
     """Append a key binding JWT (RFC 9901 §4.3) over exactly these bytes of the presentation.
 
     Args:
@@ -86,21 +84,26 @@ def add_key_binding(
 
 
 def _resolve(disclosed: Disclosed, pointer: RevealPath) -> list[Path]:
-    """The concrete paths a pointer selects in the fully disclosed claims."""
-    selected: list[tuple[Path, object]] = [((), disclosed.claims)]
+    """The concrete paths a pointer selects in the fully disclosed claims (as DCQL does, OpenID4VP §7.1)."""
+    selected: list[tuple[Path, Any]] = [((), disclosed.claims)]
     for step in pointer:
-        following: list[tuple[Path, object]] = []
-        for path, value in selected:
-            if step is None and isinstance(value, list):
-                following += [((*path, index), item) for index, item in enumerate(value)]
-            elif (isinstance(step, str) and isinstance(value, dict) and step in value) or (
-                type(step) is int and isinstance(value, list) and 0 <= step < len(value)
-            ):
-                following.append(((*path, step), value[step]))
-            elif step is not None:
-                raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "/".join(map(str, pointer)))
+        following = [((*path, at), inner) for path, value in selected for at, inner in _members(value, step)]
+        ends_in_empty_arrays = step is None and all(value == [] for _, value in selected)
+        if not following and selected and not ends_in_empty_arrays:
+            raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "/".join(map(str, pointer)))
         selected = following
     return [path for path, _ in selected]
+
+
+def _members(value: Any, step: str | int | None) -> Iterable[tuple[str | int, Any]]:
+    """What one step selects in a value; nothing if it does not fit."""
+    if isinstance(value, list) and step is None:
+        return enumerate(value)
+    if isinstance(value, list) and type(step) is int and 0 <= step < len(value):
+        return [(step, value[step])]
+    if isinstance(value, dict) and isinstance(step, str) and step in value:
+        return [(step, value[step])]
+    return ()
 
 
 def _needed(path: Path, chosen: Path, *, subtree: bool) -> bool:

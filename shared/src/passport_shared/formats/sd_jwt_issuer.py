@@ -110,14 +110,17 @@ def _tree(claims: Mapping[str, Any], paths: Collection[DisclosablePath], *, miss
 
 
 def _mark(node: _Node, value: Any, path: DisclosablePath, at: int) -> bool:
-    """Mark the places a path leads to; True if it led somewhere (an empty array under None counts)."""
+    """Mark the places a path leads to; True if it led somewhere.
+
+    Under None one element that has the rest of the path is enough, and so is an empty array.
+    """
     if at == len(path):
         node.hidden = True
         return True
     step = path[at]
     if step is None and type(value) is list:
         found = [_mark(node.child(index), item, path, at + 1) for index, item in enumerate(value)]
-        return all(found)
+        return not found or any(found)
     if isinstance(step, str) and isinstance(value, Mapping) and step in value:
         return _mark(node.child(step), value[step], path, at + 1)
     if type(step) is int and type(value) is list and 0 <= step < len(value):
