@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -145,10 +145,10 @@ class Authority:
         """Return the header value for a leaf of this authority."""
         return encode_x5c([leaf_der, self.issuing_der])
 
-    def leaf(self, key: SigningKey | None = None, spec: LeafSpec | None = None, **changes: object) -> Issued:
+    def leaf(self, key: SigningKey | None = None, spec: LeafSpec | None = None, **changes: Any) -> Issued:
         """Issue a leaf; keyword arguments change single fields of the specification."""
         key = key or SigningKey.generate()
-        spec = replace(spec or LeafSpec(), **changes)  # type: ignore[arg-type]
+        spec = replace(spec or LeafSpec(), **changes)
         return self.leaf_for(key, key.public.key, spec)
 
     def leaf_for(

@@ -33,5 +33,5 @@ def from_epoch_s(seconds: int) -> datetime:
     """
     try:
         return datetime.fromtimestamp(seconds, tz=UTC)
-    except (OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise ValueError("the date is outside the years 1 to 9999") from error

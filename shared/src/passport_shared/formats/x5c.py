@@ -56,8 +56,10 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
     }
 )
-# What cryptography raises for bytes that are not the certificate they claim to be.
+# What cryptography raises for bytes that are not the certificate they claim to be; its warnings (a serial
+# number of zero, a country of three letters) are errors where a process treats warnings so.
 _PARSE_ERRORS = (
+    Warning,
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -168,6 +170,10 @@ def _load(der: bytes) -> x509.Certificate:
         raise ChainError(ChainReason.MALFORMED, "a certificate cannot be read") from None
     if version is not x509.Version.v3 or certificate.public_bytes(serialization.Encoding.DER) != der:
         raise ChainError(ChainReason.MALFORMED, "a certificate is not version 3 DER")
+    # The signature ends the certificate. Its count of unused bits is the one byte that cryptography neither
+    # checks nor signs: left open, one certificate would have several thumbprints.
+    if certificate.serial_number < 1 or der[-len(certificate.signature) - 1] != 0:
+        raise ChainError(ChainReason.MALFORMED, "a certificate's serial number or signature is malformed")
     return certificate
 
 
