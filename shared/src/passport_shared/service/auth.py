@@ -284,6 +284,10 @@ def _invalid_token(detail: str) -> Unauthenticated:
     return Unauthenticated(detail, error="invalid_token")
 
 
+_ASSERTION_DESCRIPTION = (
+    "JWT signed by the client with ES256 (RFC 7523): iss = sub = client id, aud this service's base URL as "
+    "one string, jti once, exp at most 60 seconds ahead."
+)
 _TOKEN_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -297,14 +301,12 @@ _TOKEN_REQUEST: dict[str, Any] = {
                         "client_assertion_type": {"type": "string", "enum": [ASSERTION_TYPE]},
                         "client_assertion": {
                             "type": "string",
-                            "description": "JWT signed by the client with ES256 (RFC 7523): iss = sub = client id, "
-                            "aud this service's base URL as one string, jti once, exp at most 60 seconds ahead.",
+                            "description": _ASSERTION_DESCRIPTION,
                         },
                         "client_id": {"type": "string"},
                         "scope": {
                             "type": "string",
-                            "description": "Scopes wanted, separated by single spaces; all of the client's at "
-                            "this service if left out.",
+                            "description": "Separated by single spaces; without it all the client has here.",
                         },
                     },
                 }
