@@ -32,7 +32,10 @@ def config_for(
     package: str, connection: Connection | None = None, metadata: MetaData | None = None
 ) -> Config:
     """Alembic's configuration for one service's history."""
-    spec = importlib.util.find_spec(f"{package}.store.migrations")
+    try:
+        spec = importlib.util.find_spec(f"{package}.store.migrations")
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         message = f"{package}.store.migrations is not a package"
         raise ValueError(message)
@@ -65,13 +68,16 @@ async def migrate(url: str, package: str, revision: str = "head") -> None:
 
 async def pending(url: str, package: str) -> list[str]:
     """The revisions that this package has and the database has not, oldest first; empty when it is current."""
+    script = ScriptDirectory.from_config(config_for(package))
+    every = [revision.revision for revision in script.walk_revisions()][::-1]
+    target = driver_url(url)
+    if target.get_backend_name() == "sqlite" and not Path(str(target.database)).exists():
+        return every
 
     def run(connection: Connection) -> list[str]:
-        script = ScriptDirectory.from_config(config_for(package))
         applied = set(MigrationContext.configure(connection).get_current_heads())
         known = {ancestor.revision for head in applied for ancestor in script.iterate_revisions(head, "base")}
-        every = [revision.revision for revision in script.walk_revisions()]
-        return [revision for revision in reversed(every) if revision not in known]
+        return [revision for revision in every if revision not in known]
 
     return await _connected(url, run)
 
