@@ -28,7 +28,6 @@ from passport_shared.formats.strict import (
     StrictError,
     b64url_decode,
     b64url_encode,
-    canonical,
     dumps,
     loads_object,
     numeric_date,
@@ -94,8 +93,14 @@ class PublicKey:
         numbers = key.public_numbers()
         x = b64url_encode(numbers.x.to_bytes(_COORDINATE_BYTES, "big"))
         y = b64url_encode(numbers.y.to_bytes(_COORDINATE_BYTES, "big"))
-        jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-        return cls(thumbprint=b64url_encode(hashlib.sha256(canonical(jwk)).digest()), key=key, jwk=jwk)
+        return cls._of(key, x, y)
+
+    @classmethod
+    def _of(cls, key: ec.EllipticCurvePublicKey, x: str, y: str) -> PublicKey:
+        # RFC 7638 §3: the required members in this order; base64url needs no escaping.
+        members = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
+        thumbprint = b64url_encode(hashlib.sha256(members.encode("ascii")).digest())
+        return cls(thumbprint=thumbprint, key=key, jwk={"kty": "EC", "crv": "P-256", "x": x, "y": y})
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, JsonValue], *, purpose: Literal["sig", "enc"] = "sig") -> PublicKey:
@@ -157,7 +162,8 @@ def _public_key(x: str, y: str) -> PublicKey:
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     except ValueError:
         raise JoseError(JoseReason.BAD_KEY, "the point is not on P-256") from None
-    return PublicKey.from_key(key)
+    # The coordinates are canonical, so they need not be taken out of the key object again.
+    return PublicKey._of(key, x, y)
 
 
 _PURPOSES: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -306,6 +312,19 @@ def parse_header(part: str) -> dict[str, JsonValue]:
 
     Raises:
         JoseError: too_large, bad_header or crit_not_understood.
+    """
+    # Copies, so that nobody changes what is remembered.
+    return {
+        name: value.copy() if isinstance(value, list | dict) else value
+        for name, value in _header(part).items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _header(part: str) -> dict[str, JsonValue]:
+    """Read a header, remembered by its text: all credentials of one issuer share theirs, chain and all.
+
+    At most 256 times 8 KiB are kept; a refusal (an exception) is not.
     """
     try:
         header = loads_object(b64url_decode(part, max_bytes=MAX_HEADER_BYTES), max_bytes=MAX_HEADER_BYTES)

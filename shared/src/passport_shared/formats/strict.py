@@ -77,7 +77,7 @@ def _constant(_name: str) -> JsonValue:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant)
-_SCAN: Callable[[str, int], tuple[JsonValue, int]] = _DECODER.scan_once
+_SCAN: Callable[[str, int], tuple[JsonValue, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 _WHITESPACE = " \t\n\r"
 
 
