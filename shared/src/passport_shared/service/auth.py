@@ -339,8 +339,12 @@ _TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def token_routes(auth: Authenticator) -> APIRouter:
-    """A router with `POST /oauth2/token`."""
+def token_routes(auth: Authenticator | None = None) -> APIRouter:
+    """A router with `POST /oauth2/token`.
+
+    Args:
+        auth: None for the one at `app.state.authenticator`, for services that make it when they start.
+    """
     router = protocol_router(tags=["API clients"])
 
     @router.post(
@@ -351,7 +355,8 @@ def token_routes(auth: Authenticator) -> APIRouter:
         openapi_extra=_TOKEN_REQUEST,
     )
     async def token(request: Request) -> Response:
-        body = dumps(await auth.grant(await form_body(request)))
+        authenticator: Authenticator = auth or request.app.state.authenticator
+        body = dumps(await authenticator.grant(await form_body(request)))
         return Response(
             body,
             media_type="application/json",
