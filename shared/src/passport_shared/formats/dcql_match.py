@@ -194,10 +194,11 @@ def surplus_paths(entry: CredentialQuery, credential: Credential) -> tuple[Path,
 
 
 def authority_key_ids(chain: Leaf | Sequence[str]) -> tuple[str, ...]:
-    """What an `aki` query is compared with: base64url KeyIdentifier of each AuthorityKeyIdentifier in a chain.
+    """What an `aki` query is compared with: the base64url AuthorityKeyIdentifiers of a chain.
 
     Args:
-        chain: a verified leaf, which names its issuing CA, or the whole `x5c` header, which also names the root.
+        chain: a verified leaf, which names its issuing CA, or the whole `x5c` header, which also names the
+            root.
 
     Raises:
         ChainError: the header cannot be read.

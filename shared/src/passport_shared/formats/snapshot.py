@@ -230,7 +230,7 @@ class Snapshot:
                 self._entities[entity_id] = self._verify(entity_id, entry)
             entity = self._entities[entity_id]
             check_times(entity.statement.iat, entity.statement.exp, now or self.manifest.verified_at)
-        except FederationError as fault:
+        except (FederationError, SnapshotError) as fault:
             raise SnapshotError(SnapshotReason.ENTITY_INVALID, str(fault)) from fault
         return entity
 
