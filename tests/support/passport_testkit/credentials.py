@@ -1,7 +1,7 @@
 """Builders of SD-JWT credentials: right ones, and ones spoilt in any part and then signed properly.
 
-`Forgery` is a whole presentation before signing; a test changes what it likes and asks for `token()`. Keys are
-derived from names, so that vectors can be made again; none of them is used outside tests.
+`Forgery` is a whole presentation before signing; a test changes what it likes and asks for `token()`. Keys
+are derived from names, so that vectors can be made again; none of them is used outside tests.
 """
 
 from __future__ import annotations

@@ -214,7 +214,9 @@ def test_the_issuers_bytes_are_kept(nested: str) -> None:
     assert set(presented.split("~")) < set(parts)
 
 
-@pytest.mark.parametrize("path", [("absent",), ("address", "absent"), ("posts", 2), ("posts", "0"), ("name", 0)])
+@pytest.mark.parametrize(
+    "path", [("absent",), ("address", "absent"), ("posts", 2), ("posts", "0"), ("name", 0)]
+)
 def test_choosing_what_is_not_there_is_a_mistake(nested: str, path: tuple[str | int, ...]) -> None:
     with pytest.raises(SdJwtError) as caught:
         sd_jwt.present(nested, [path])
@@ -259,9 +261,7 @@ def test_every_subset_of_a_credential_verifies_with_exactly_that_subset() -> Non
     for size in range(len(singles) + 1):
         for chosen in itertools.combinations(singles, size):
             presented = sd_jwt.present(token, chosen)
-            bound = sd_jwt.add_key_binding(
-                presented, holder_key(), aud=AUD, nonce=NONCE, iat=_noon_seconds()
-            )
+            bound = sd_jwt.add_key_binding(presented, holder_key(), aud=AUD, nonce=NONCE, iat=_noon_seconds())
             assert verify(bound).disclosed_paths == frozenset(chosen)
 
 

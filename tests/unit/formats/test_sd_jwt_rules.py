@@ -148,7 +148,7 @@ def _header(name: str, value: object) -> Callable[[Forgery], None]:
     return mutate
 
 
-BROKEN: list[tuple[str, Callable[[Forgery], None], SdJwtReason]] = [
+BROKEN: list[tuple[str, Callable[[Forgery], object], SdJwtReason]] = [
     # row 3: the hash
     ("sd_alg_truncated_hash", _set("_sd_alg", "sha-256-32"), R.SD_ALG_NOT_ALLOWED),
     ("sd_alg_md5", _set("_sd_alg", "md5"), R.SD_ALG_NOT_ALLOWED),
@@ -265,7 +265,9 @@ def _refusal(token: str | bytes) -> SdJwtReason:
     return caught.value.reason
 
 
-@pytest.mark.parametrize(("mutate", "reason"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+@pytest.mark.parametrize(
+    ("mutate", "reason"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
+)
 def test_a_broken_rule_is_refused_for_its_own_reason(
     mutate: Callable[[Forgery], object], reason: SdJwtReason
 ) -> None:
@@ -298,7 +300,9 @@ SHAPES: list[tuple[str, Callable[[str], str | bytes], SdJwtReason]] = [
 
 
 @pytest.mark.parametrize(("shape", "reason"), [case[1:] for case in SHAPES], ids=[case[0] for case in SHAPES])
-def test_a_token_of_another_shape_is_refused(shape: Callable[[str], str | bytes], reason: SdJwtReason) -> None:
+def test_a_token_of_another_shape_is_refused(
+    shape: Callable[[str], str | bytes], reason: SdJwtReason
+) -> None:
     token = shape(forgery().presented())
     assert _refusal(token) is reason
 

@@ -164,6 +164,7 @@ def key_from_header(forged: Forgery) -> None:
 
 AT = seconds(NOON)
 TYPS = ("vc+sd-jwt", "JWT", "at+jwt", "kb+jwt", "statuslist+jwt", "entity-statement+jwt", "DC+SD-JWT")
+MALFORMED_DATES: tuple[object, ...] = ("1", None, True, [], 1.5, -1, 2**60, 1e300, {})
 LOOK_ALIKES = (
     "https://issuer.example/rbv",
     "https://issuer.example/RBV/",
@@ -285,7 +286,7 @@ BROKEN: list[tuple[str, Mutation, RejectReason, Check]] = [
             ("exp", R.EXP_MALFORMED),
             ("nbf", R.NBF_MALFORMED),
         )
-        for value in ("1", None, True, [], 1.5, -1, 2**60, 1e300, {})
+        for value in MALFORMED_DATES
     ],
     # status
     ("status_missing", payload("status", ABSENT), R.STATUS_MISSING, Check.STATUS),
@@ -318,7 +319,12 @@ BROKEN: list[tuple[str, Mutation, RejectReason, Check]] = [
     ],
     ("cnf_private_key", _jwk(d="AAAA"), R.CNF_MALFORMED, Check.HOLDER_BINDING),
     ("cnf_off_curve", _jwk(x=b64url_encode(bytes(31) + b"\1")), R.CNF_MALFORMED, Check.HOLDER_BINDING),
-    ("cnf_point_zero", _jwk(x=segment(bytes(32)), y=segment(bytes(32))), R.CNF_MALFORMED, Check.HOLDER_BINDING),
+    (
+        "cnf_point_zero",
+        _jwk(x=segment(bytes(32)), y=segment(bytes(32))),
+        R.CNF_MALFORMED,
+        Check.HOLDER_BINDING,
+    ),
     ("cnf_without_y", _jwk(y=ABSENT), R.CNF_MALFORMED, Check.HOLDER_BINDING),
     ("cnf_other_curve", _jwk(crv="P-384"), R.CNF_MALFORMED, Check.HOLDER_BINDING),
     ("cnf_for_encryption", _jwk(use="enc"), R.CNF_MALFORMED, Check.HOLDER_BINDING),
@@ -489,7 +495,7 @@ def test_a_wallet_refuses_a_credential_that_carries_a_key_binding() -> None:
 )
 def test_an_issuer_signs_nothing_a_verifier_would_refuse(change: dict[str, Any]) -> None:
     claims = {name: value for name, value in staff_claims(**change).items() if value is not ABSENT}
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"refused|link presentations|exp must|not the entity"):
         issue_credential(claims, [], issuer().key, issuer().x5c)
 
 

@@ -99,7 +99,9 @@ def test_an_index_outside_the_list_is_refused(idx: Any) -> None:
     assert refused(held.set, idx, 0) is R.INDEX_OUT_OF_RANGE
 
 
-@pytest.mark.parametrize(("bits", "status"), [(1, 2), (2, 4), (4, 16), (8, 256), (2, -1), (2, True), (2, 1.0)])
+@pytest.mark.parametrize(
+    ("bits", "status"), [(1, 2), (2, 4), (4, 16), (8, 256), (2, -1), (2, True), (2, 1.0)]
+)
 def test_a_status_that_does_not_fit_is_refused(bits: int, status: Any) -> None:
     assert refused(StatusList(bits, 8).set, 0, status) is R.VALUE_OUT_OF_RANGE
 
