@@ -161,7 +161,7 @@ class Counter:
 
     def __call__(self, size: int) -> bytes:
         self._asked += 1
-        return hashlib.sha512(f"{self._name} {self._asked}".encode()).digest()[:size]
+        return hashlib.shake_256(f"{self._name} {self._asked}".encode()).digest(size)
 
 
 class DeterministicKey(SigningKey):

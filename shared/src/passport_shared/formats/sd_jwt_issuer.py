@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from passport_shared.formats import jose, strict
@@ -32,6 +33,7 @@ ALWAYS_PLAIN: Final = frozenset(
 )
 
 SALT_BYTES: Final = 16
+SALTS_AT_ONCE: Final = 16
 DisclosablePath = Sequence[str | int | None]
 Randomness = Callable[[int], bytes]
 
@@ -64,8 +66,12 @@ def issue(
         SdJwtError: a path leads to nothing or to a claim that must stay plain, a claim has a reserved name,
             or there are more disclosures than a verifier accepts.
     """
+    tree = _compiled(tuple(map(tuple, disclosable)))
     hiding = _Hiding(decoys, randomness)
-    payload = hiding.object(claims, _tree(claims, disclosable, missing_ok=missing_ok), depth=1)
+    payload = hiding.object(claims, (tree,), 1)
+    if not missing_ok and not tree.wanted <= hiding.met:
+        missing = next(node for node in tree.wanted if node not in hiding.met)
+        raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "/".join(map(str, missing.path)))
     if len(hiding.disclosures) > DEFAULT_LIMITS.max_disclosures:
         raise SdJwtError(SdJwtReason.TOO_MANY_DISCLOSURES)
     if hiding.disclosures:
@@ -79,83 +85,84 @@ def issue(
 
 
 class _Node:
-    """A place in the claims on the way to, or at, something to hide."""
+    """A place on the way to, or at, something to hide; a child under None stands for every element."""
 
-    __slots__ = ("children", "hidden")
+    __slots__ = ("children", "hidden", "path", "wanted")
 
-    def __init__(self) -> None:
+    def __init__(self, path: tuple[str | int | None, ...]) -> None:
+        self.path = path
         self.hidden = False
-        self.children: dict[str | int, _Node] = {}
-
-    def child(self, step: str | int) -> _Node:
-        node = self.children.get(step)
-        if node is None:
-            node = self.children[step] = _Node()
-        return node
+        self.children: dict[str | int | None, _Node] = {}
+        self.wanted: frozenset[_Node] = frozenset()
 
 
-_NOTHING_HIDDEN: Final = _Node()
-
-
-def _tree(claims: Mapping[str, Any], paths: Collection[DisclosablePath], *, missing_ok: bool) -> _Node:
-    root = _Node()
+@lru_cache(maxsize=256)
+def _compiled(paths: tuple[tuple[str | int | None, ...], ...]) -> _Node:
+    """Make a tree of the paths; remembered, because a credential type always hides the same ones."""
+    root = _Node(())
     for path in paths:
         if not path:
             raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "an empty path names no claim")
         if path[0] in ALWAYS_PLAIN:
             raise SdJwtError(SdJwtReason.CLAIM_MUST_STAY_PLAIN, str(path[0]))
-        if not _mark(root, claims, path, 0) and not missing_ok:
-            raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "/".join(map(str, path)))
+        if not all(step is None or type(step) is int or isinstance(step, str) for step in path):
+            raise SdJwtError(SdJwtReason.PATH_NOT_FOUND, "a step is a name, an index or None")
+        node = root
+        for length, step in enumerate(path, start=1):
+            if step not in node.children:
+                node.children[step] = _Node(path[:length])
+            node = node.children[step]
+        node.hidden = True
+    _collect_wanted(root)
     return root
 
 
-def _mark(node: _Node, value: Any, path: DisclosablePath, at: int) -> bool:
-    """Mark the places a path leads to; True if it led somewhere.
+def _collect_wanted(node: _Node) -> frozenset[_Node]:
+    """Note at every place which hidden ones stand at or beneath it."""
+    beneath = frozenset[_Node]().union(*map(_collect_wanted, node.children.values()))
+    node.wanted = beneath | {node} if node.hidden else beneath
+    return node.wanted
 
-    Under None one element that has the rest of the path is enough, and so is an empty array.
-    """
-    if at == len(path):
-        node.hidden = True
-        return True
-    step = path[at]
-    if step is None and type(value) is list:
-        found = [_mark(node.child(index), item, path, at + 1) for index, item in enumerate(value)]
-        return not found or any(found)
-    if isinstance(step, str) and isinstance(value, Mapping) and step in value:
-        return _mark(node.child(step), value[step], path, at + 1)
-    if type(step) is int and type(value) is list and 0 <= step < len(value):
-        return _mark(node.child(step), value[step], path, at + 1)
-    return False
+
+_Nodes = tuple[_Node, ...]
 
 
 class _Hiding:
-    """One pass over the claims that replaces what is hidden by digests and collects the disclosures."""
+    """One pass over the claims that replaces what is hidden by digests and collects the disclosures.
 
-    __slots__ = ("_decoys", "_randomness", "disclosures")
+    Each place in the claims is walked with the nodes of the tree that stand for it: none, one, or several
+    where an index and "every element" meet. ``met`` holds the nodes that were found to stand for something.
+    """
+
+    __slots__ = ("_decoys", "_randomness", "_salts", "disclosures", "met")
 
     def __init__(self, decoys: int, randomness: Randomness) -> None:
         self._decoys = decoys
         self._randomness = randomness
+        self._salts: list[str] = []
         self.disclosures: list[str] = []
+        self.met: set[_Node] = set()
 
-    def value(self, value: Any, node: _Node, depth: int) -> Any:
-        if isinstance(value, Mapping):
-            return self.object(value, node, depth)
+    def value(self, value: Any, nodes: _Nodes, depth: int) -> Any:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict | Mapping):
+            return self.object(value, nodes, depth)
         if isinstance(value, list | tuple):
-            return self.array(value, node, depth)
+            return self.array(value, nodes, depth)
         return value
 
-    def object(self, claims: Mapping[str, Any], node: _Node, depth: int) -> dict[str, Any]:
+    def object(self, claims: Mapping[str, Any], nodes: _Nodes, depth: int) -> dict[str, Any]:
         self._check_depth(depth)
         plain: dict[str, Any] = {}
         digests: list[str] = []
         for name, value in claims.items():
             if name in RESERVED_NAMES:
                 raise SdJwtError(SdJwtReason.CLAIM_NAME_RESERVED, name)
-            child = node.children.get(name, _NOTHING_HIDDEN)
-            inner = self.value(value, child, depth + 1)
-            if child.hidden:
-                digests.append(self._disclosure([self._salt(), name, inner]))
+            here = tuple([node.children[name] for node in nodes if name in node.children]) if nodes else ()
+            inner = value if type(value) is str else self.value(value, here, depth + 1)
+            if here and self._is_hidden(here):
+                digests.append(self._disclose([self._salt(), name, inner]))
             else:
                 plain[name] = inner
         if digests:
@@ -163,16 +170,21 @@ class _Hiding:
             plain[SD] = sorted(digests)
         return plain
 
-    def array(self, elements: Sequence[Any], node: _Node, depth: int) -> list[Any]:
+    def array(self, elements: Sequence[Any], nodes: _Nodes, depth: int) -> list[Any]:
         self._check_depth(depth)
         out: list[Any] = []
         hides = False
+        if nodes and not elements:
+            # Every element of an empty array is hidden already.
+            self.met.update(*(node.children[None].wanted for node in nodes if None in node.children))
         for index, value in enumerate(elements):
-            child = node.children.get(index, _NOTHING_HIDDEN)
-            inner = self.value(value, child, depth + 1)
-            if child.hidden:
+            here = tuple(
+                [node.children[step] for node in nodes for step in (index, None) if step in node.children]
+            )
+            inner = self.value(value, here, depth + 1)
+            if here and self._is_hidden(here):
                 hides = True
-                out.append({ELLIPSIS: self._disclosure([self._salt(), inner])})
+                out.append({ELLIPSIS: self._disclose([self._salt(), inner])})
             else:
                 out.append(inner)
         for _ in range(self._decoys if hides else 0):
@@ -181,13 +193,24 @@ class _Hiding:
             out.insert(place, {ELLIPSIS: self._decoy()})
         return out
 
-    def _disclosure(self, content: list[Any]) -> str:
+    def _is_hidden(self, nodes: _Nodes) -> bool:
+        hidden = [node for node in nodes if node.hidden]
+        self.met.update(hidden)
+        return bool(hidden)
+
+    def _disclose(self, content: list[Any]) -> str:
         encoded = strict.b64url_encode(strict.dumps(content))
         self.disclosures.append(encoded)
         return digest_of(encoded)
 
     def _salt(self) -> str:
-        return strict.b64url_encode(self._randomness(SALT_BYTES))
+        if not self._salts:
+            # One call for many: each asks the operating system.
+            drawn = self._randomness(SALT_BYTES * SALTS_AT_ONCE)
+            self._salts = [
+                strict.b64url_encode(drawn[at : at + SALT_BYTES]) for at in range(0, len(drawn), SALT_BYTES)
+            ]
+        return self._salts.pop()
 
     def _decoy(self) -> str:
         return digest_of(strict.b64url_encode(self._randomness(32)))

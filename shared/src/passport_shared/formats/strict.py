@@ -78,6 +78,7 @@ def _constant(_name: str) -> JsonValue:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant)
 _SCAN: Callable[[str, int], tuple[JsonValue, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _WHITESPACE = " \t\n\r"
 
 
@@ -179,8 +180,7 @@ def dumps(value: JsonValue) -> bytes:
             JSON cannot say, too_deep for circles.
     """
     try:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8")
+        return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError:
         raise StrictError(StrictCode.NOT_UTF8, "a lone surrogate is not a character") from None
     except TypeError:
