@@ -26,7 +26,7 @@ _TO = datetime(2120, 1, 1, tzinfo=UTC)
 
 
 class TlsAuthority:
-    """A certificate authority for test servers; its certificate is written where clients can be told of it."""
+    """A certificate authority for test servers; its certificate is a file that clients can be told of."""
 
     def __init__(self, folder: Path, name: str = "Test TLS authority") -> None:
         self._folder = folder
