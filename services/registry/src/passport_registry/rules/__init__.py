@@ -1,1 +1,1 @@
-"""Pure decisions: policy, mappings, state machines, gates."""
+"""Calculation of the registry: gates, marks, certificates, grants. Pure; knows no database and no HTTP."""

@@ -1,0 +1,204 @@
+"""Composition root of the registry: settings in, application out.
+
+Everything with a connection or a key is opened when the application starts, so that building it (for the OpenAPI
+document, for instance) needs no deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from passport_registry.context import Context
+from passport_registry.errors import PROBLEMS
+from passport_registry.http import enrolment, federation, openapi, published, register
+from passport_registry.http.management import agreements, authorisations, clients, entities, organisations
+from passport_registry.operations import anchor, publishing
+from passport_registry.operations.clients import find
+from passport_registry.settings import RegistrySettings
+from passport_registry.store import tables
+from passport_shared.formats.clock import Clock
+from passport_shared.outbound import Outbound
+from passport_shared.service.app import Check, create_app
+from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
+from passport_shared.service.auth import Authenticator, token_routes
+from passport_shared.service.client_directory import LocalClients
+from passport_shared.service.clock import SystemClock
+from passport_shared.service.db import Database
+from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.keys import Kek, KeyStore
+from passport_shared.service.limits import RateLimiter
+from passport_shared.service.pages import Pages
+from passport_shared.service.settings import Environment
+from passport_shared.wire.scopes import scopes_of
+
+SERVICE = "registry"
+PACKAGE = "passport_registry"
+VERSION = version("passport-registry")
+DESCRIPTION = (
+    "The trust registry of a Staff Passport network: who is a member, what governance is done, and who may issue "
+    "or ask for what. It holds no staff member's data."
+)
+PURGE_EVERY = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a test puts in the place of the real thing; `background` starts the periodic tasks."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    outbound: Outbound | None = None
+    background: bool = True
+
+
+def open_context(settings: RegistrySettings, parts: Parts, *, shared: bool = False) -> Context:
+    """Put a registry together; its database is opened by the first use.
+
+    Args:
+        settings: of this deployment.
+        parts: clock and outbound client.
+        shared: for a short command beside a running service.
+
+    Raises:
+        KekError: the key-encryption key cannot be read.
+    """
+    clock = parts.clock
+    db = Database(settings.database_url, name=SERVICE, shared=shared, durable=settings.durable)
+    outbound = parts.outbound or Outbound(
+        ca_file=settings.tls_ca_file,
+        allow=settings.outbound_allow,
+        allow_private=settings.environment is not Environment.PRODUCTION,
+    )
+    return Context(
+        settings=settings,
+        db=db,
+        clock=clock,
+        keys=KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock),
+        outbound=outbound,
+        audit=AuditLog(tables.audit, clock),
+        documents=CachedDocuments(db, tables.documents, clock),
+        leases=Leases(db, tables.jobs, clock),
+        idempotency=Idempotency(db, tables.idempotency, clock),
+        limiter=RateLimiter(db, tables.limits, clock),
+    )
+
+
+async def close_context(ctx: Context) -> None:
+    """Close what a context holds."""
+    await ctx.outbound.close()
+    await ctx.db.close()
+
+
+def sealer(ctx: Context) -> Sealer:
+    """Return the sealer of the registry's audit log."""
+    return Sealer(ctx.db, tables.audit, ctx.leases, ctx.keys, ctx.clock, issuer=ctx.anchor)
+
+
+def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
+    """Build the registry's application."""
+    given = parts or Parts()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ctx = open_context(settings, given)
+        await ctx.db.open()
+        app.state.context = ctx
+        app.state.authenticator = _authenticator(ctx)
+        app.state.pages = Pages(
+            package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
+        )
+        runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=_periodics(ctx, app.state.authenticator))
+        if given.background:
+            await runner.start()
+        try:
+            yield
+        finally:
+            await runner.stop()
+            await close_context(ctx)
+
+    app: FastAPI = create_app(
+        service=SERVICE,
+        version=VERSION,
+        public_url=settings.public_url,
+        clock=given.clock,
+        lifespan=lifespan,
+        routers=[
+            token_routes(),
+            organisations.router,
+            entities.router,
+            authorisations.router,
+            agreements.router,
+            clients.router,
+            enrolment.router,
+        ],
+        protocol_routes=[*federation.routes(), *published.routes(), *register.routes(), *_stylesheet()],
+        readiness=_readiness(lambda: app.state.context),
+        problems=PROBLEMS,
+        max_body_bytes=settings.max_body_bytes,
+        access_log_every=settings.access_log_every,
+        openapi_paths=openapi.PATHS,
+        description=DESCRIPTION,
+    )
+    return app
+
+
+def _stylesheet() -> Sequence[Route]:
+    # The pages' own style sheet needs none of their secret.
+    return Pages(package=PACKAGE, secret=bytes(16), public_url="").routes()
+
+
+def _authenticator(ctx: Context) -> Authenticator:
+    return Authenticator(
+        service_url=ctx.settings.public_url,
+        clients=LocalClients(lambda client_id: find(ctx, client_id)),
+        keys=ctx.keys,
+        db=ctx.db,
+        tables=tables.auth,
+        clock=ctx.clock,
+        scopes=scopes_of(SERVICE),
+    )
+
+
+def _periodics(ctx: Context, authenticator: Authenticator) -> list[Periodic]:
+    chain = sealer(ctx)
+
+    async def seal() -> None:
+        await chain.seal()
+        await chain.checkpoint()
+
+    async def purge() -> None:
+        await authenticator.purge()
+        await ctx.idempotency.purge()
+        await ctx.limiter.purge()
+
+    return [
+        Periodic(
+            name="publish", every=ctx.settings.publish_every, run=lambda: publishing.publish_if_due(ctx)
+        ),
+        Periodic(name="seal", every=timedelta(seconds=1), run=seal),
+        Periodic(name="purge", every=PURGE_EVERY, run=purge),
+    ]
+
+
+def _readiness(app_context: Callable[[], Context]) -> list[Check]:
+    """Ready: the database answers, the anchor's key can be used, and the audit log is being sealed."""
+
+    async def database() -> None:
+        await app_context().db.ping()
+
+    async def anchor_key() -> None:
+        await anchor.signing_key(app_context(), anchor.FEDERATION)
+
+    async def sealing() -> None:
+        if await sealer(app_context()).lag() > MAX_LAG:
+            raise RuntimeError("audit entries wait to be sealed")
+
+    return [Check("database", database), Check("anchor", anchor_key), Check("audit", sealing)]

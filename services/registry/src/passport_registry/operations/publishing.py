@@ -1,0 +1,61 @@
+"""The publisher: brings what the world reads in line with what is recorded (design.md §4.2).
+
+Any number of replicas may run it; the lease lets one at a time work, and every step alone is safe without it.
+Whatever fails is tried again at the next look, and what was published before stays in force until it ends.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from passport_registry.context import Context
+from passport_registry.operations import directory, marks, snapshot, standings, statements
+from passport_registry.store import publications
+from passport_registry.store.publications import Publication
+
+LEASE = "publish"
+LEASE_TTL = timedelta(seconds=60)
+# Renewals fall due by the clock alone; they are looked for this often.
+LOOK_EVERY = timedelta(seconds=60)
+
+
+async def publish_if_due(ctx: Context) -> Publication | None:
+    """Publish if something has changed or a minute has passed: what the background task calls every few seconds."""
+    async with ctx.db.read() as conn:
+        counted = await publications.changes(conn)
+    looked = counted.published_at
+    if counted.made == counted.published and looked is not None and ctx.clock.now() - looked < LOOK_EVERY:
+        return None
+    return await publish(ctx)
+
+
+async def publish(ctx: Context) -> Publication | None:
+    """Publish whatever is due; the new snapshot if one was published, None if there was nothing or no lease."""
+    lease = await ctx.leases.acquire(LEASE, LEASE_TTL)
+    if lease is None:
+        return None
+    try:
+        return await publish_unleased(ctx)
+    finally:
+        await ctx.leases.release(lease)
+
+
+async def publish_unleased(ctx: Context) -> Publication | None:
+    """Publish whatever is due without asking for the lease: correct when many do it, only wasteful."""
+    async with ctx.db.read() as conn:
+        seen = await publications.changes(conn)
+        views = await standings.every(conn, ctx.clock.now())
+    await marks.renew(ctx, views)
+    await statements.renew(ctx, views)
+    published = await snapshot.publish(ctx, views)
+    await directory.publish(ctx)
+    async with ctx.db.write() as conn:
+        await publications.note_published(conn, seen.made, ctx.clock.now())
+    return published
+
+
+async def lag(ctx: Context) -> int:
+    """Return how many recorded changes are not published yet: what readiness and metrics show."""
+    async with ctx.db.read() as conn:
+        counted = await publications.changes(conn)
+    return counted.made - counted.published

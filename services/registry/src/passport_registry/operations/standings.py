@@ -1,0 +1,208 @@
+"""Everything recorded about the network read together, with the gates and standings that follow.
+
+Used by publishing, by the public register and by the management views: one derivation for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_registry.rules.authorisations import Action
+from passport_registry.rules.entities import Role, Standing, Suspension, standing
+from passport_registry.rules.marks import Granted, MarkContent, active_issuing_key, mark_content
+from passport_registry.rules.onboarding import (
+    Gates,
+    OnboardingState,
+    Step,
+    StepRecord,
+    gates,
+    london_day,
+    satisfied,
+    state,
+)
+from passport_registry.store import authorisations, entities, organisations
+from passport_registry.store.authorisations import Authorisation
+from passport_registry.store.entities import Certificate, Entity
+from passport_registry.store.organisations import Organisation
+from passport_shared.formats import trust_mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityView:
+    """An entity with its leaves, its authorisations and what of its authority is in force."""
+
+    entity: Entity
+    certificates: Sequence[Certificate]
+    authorisations: Sequence[Authorisation]
+    standing: Standing
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether its keys are known."""
+        return self.entity.federation_jwks is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustView:
+    """An organisation as of one instant, with what is derived about it."""
+
+    organisation: Organisation
+    steps: Mapping[Step, StepRecord]
+    gates: Gates
+    state: OnboardingState
+    entities: Mapping[Role, EntityView]
+    at: datetime
+
+    def live(self, role: Role) -> bool:
+        """Whether the trust does this for real: entity in force, something granted, its test done."""
+        view = self.entities.get(role)
+        if view is None or not view.enrolled or not view.standing.live:
+            return False
+        if not any(_in_force(item, self.at) for item in view.authorisations):
+            return False
+        test = self.steps.get(Step.TEST_VERIFY if role is Role.VERIFIER else Step.TEST_ISSUE)
+        return test is not None and satisfied(test, london_day(self.at))
+
+
+def _in_force(item: Authorisation, at: datetime) -> bool:
+    return item.withdrawn_at is None and not item.test and item.valid_from <= at < item.valid_until
+
+
+def pins(certificates: Sequence[Certificate]) -> list[trust_mark.PinnedKey]:
+    """Return the signed leaves as pins of a mark."""
+    return [
+        trust_mark.PinnedKey(
+            use=item.use,
+            x5t_s256=item.x5t_s256,
+            jkt=item.jkt,
+            not_before=item.not_before,
+            not_after_signing=item.not_after_signing,
+            state=item.state,
+        )
+        for item in certificates
+        if item.x5t_s256 is not None
+    ]
+
+
+def _granted(items: Sequence[Authorisation]) -> list[Granted]:
+    """Return what marks may carry; a withdrawn permission to issue stays, closed from that moment on."""
+    return [
+        Granted(
+            authorization=trust_mark.Authorization(
+                id=item.id,
+                action=item.action,
+                vct=item.vct,
+                valid_from=item.valid_from,
+                valid_until=item.valid_until,
+                territory=tuple(item.territory),
+                max_validity_s=item.max_validity_s,
+                claims=tuple(tuple(path) for path in item.claims),
+                purposes=tuple(item.purposes),
+                issue_until=item.withdrawn_at,
+            ),
+            test=item.test,
+        )
+        for item in items
+        if item.withdrawn_at is None or item.action == Action.ISSUE
+    ]
+
+
+def content(view: TrustView, role: Role) -> MarkContent:
+    """Return what the mark of the trust's entity in this role must say now."""
+    entity = view.entities[role]
+    return mark_content(
+        entity_id=entity.entity.entity_id,
+        role=role,
+        organisation=trust_mark.Organisation(
+            ods_code=view.organisation.ods_code, name=view.organisation.name
+        ),
+        granted=_granted(entity.authorisations),
+        pins=pins(entity.certificates),
+        standing=entity.standing,
+        now=view.at,
+    )
+
+
+def trust_view(
+    organisation: Organisation,
+    steps: Mapping[Step, StepRecord],
+    held: Sequence[tuple[Entity, Sequence[Certificate], Sequence[Authorisation]]],
+    now: datetime,
+) -> TrustView:
+    """Derive everything about one organisation."""
+    today = london_day(now)
+    issuing = any(
+        active_issuing_key(pins(certificates), now)
+        for entity, certificates, _ in held
+        if entity.role == Role.ISSUER
+    )
+    derived = gates(
+        steps,
+        today=today,
+        hrd_named=bool(organisation.contacts.get("hrd")),
+        active_issuing_key=issuing,
+    )
+    views = {
+        Role(entity.role): EntityView(
+            entity=entity,
+            certificates=certificates,
+            authorisations=granted,
+            standing=standing(
+                Role(entity.role),
+                derived,
+                suspension=Suspension(entity.suspension) if entity.suspension else None,
+                live_since=entity.live_since,
+                issuing_closed_at=entity.issuing_closed_at,
+                now=now,
+            ),
+        )
+        for entity, certificates, granted in held
+    }
+    suspended = any(entity.suspension is not None for entity, _, _ in held)
+    return TrustView(
+        organisation=organisation,
+        steps=steps,
+        gates=derived,
+        state=state(steps, derived, today=today, suspended=suspended),
+        entities=views,
+        at=now,
+    )
+
+
+async def one(conn: AsyncConnection, organisation: Organisation, now: datetime) -> TrustView:
+    """Return one organisation's view."""
+    recorded = await organisations.steps(conn, organisation.ods_code)
+    held = [
+        (
+            entity,
+            await entities.certificates(conn, entity_id=entity.entity_id),
+            await authorisations.granted(conn, entity.entity_id),
+        )
+        for entity in await entities.of_organisation(conn, organisation.ods_code)
+    ]
+    return trust_view(organisation, {step: item.record for step, item in recorded.items()}, held, now)
+
+
+async def every(conn: AsyncConnection, now: datetime) -> list[TrustView]:
+    """Return the view of every organisation, by ODS code, with a handful of queries."""
+    steps = await organisations.every_step(conn)
+    certificates: dict[str, list[Certificate]] = {}
+    for certificate in await entities.certificates(conn):
+        certificates.setdefault(certificate.entity_id, []).append(certificate)
+    granted: dict[str, list[Authorisation]] = {}
+    for item in await authorisations.granted(conn):
+        granted.setdefault(item.entity_id, []).append(item)
+    held: dict[str, list[tuple[Entity, Sequence[Certificate], Sequence[Authorisation]]]] = {}
+    for entity in await entities.every(conn):
+        own = (entity, certificates.get(entity.entity_id, ()), granted.get(entity.entity_id, ()))
+        held.setdefault(entity.ods_code, []).append(own)
+    return [
+        trust_view(
+            organisation, steps.get(organisation.ods_code, {}), held.get(organisation.ods_code, ()), now
+        )
+        for organisation in await organisations.page(conn, after=None, limit=None)
+    ]

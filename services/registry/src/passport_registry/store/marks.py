@@ -1,0 +1,187 @@
+"""Trust marks and the status lists that hold their standing.
+
+A mark's `status` column is the one place of its standing: the status endpoint and the status list read it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_registry.store import tables
+from passport_registry.store.rows import Duplicate, many, one
+from passport_shared.service.db import is_unique_violation
+
+_M = tables.trust_marks
+_L = tables.status_lists
+
+BITS = 2
+SIZE = 131_072
+# A list is left at 60 % fill, so that a random index is free at the second try (standards.md §2.4).
+FULL_AT = SIZE * 6 // 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One mark: PREPARED with the content to be signed, CURRENT, REPLACED or ABANDONED. PERSISTED states."""
+
+    jti: str
+    entity_id: str
+    trust_mark_type: str
+    content_digest: str
+    content: Mapping[str, Any]
+    issued_at: datetime
+    expires_at: datetime
+    status_list_id: str
+    status_idx: int
+    status: int
+    state: str
+    jwt: str | None = None
+    replaced_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusListRow:
+    """A status list of the registry; its last signed token is a cached document."""
+
+    id: str
+    uri: str
+    bits: int
+    size: int
+    created_at: datetime
+    full: bool
+    content_digest: str | None = None
+    issued_at: datetime | None = None
+
+
+async def open_list(conn: AsyncConnection) -> StatusListRow | None:
+    """Return the list that new indices come from."""
+    return await one(
+        conn, select(_L).where(_L.c.full.is_(False)).order_by(_L.c.created_at.desc()).limit(1), StatusListRow
+    )
+
+
+async def add_list(conn: AsyncConnection, row: StatusListRow) -> None:
+    """Insert a status list."""
+    await conn.execute(insert(_L).values(**vars(row)))
+
+
+async def fill(conn: AsyncConnection, list_id: str) -> int:
+    """Return how many indices of a list are taken."""
+    query = select(func.count()).select_from(_M).where(_M.c.status_list_id == list_id)
+    return int((await conn.execute(query)).scalar_one())
+
+
+async def mark_full(conn: AsyncConnection, list_id: str) -> None:
+    """Take no more indices from a list."""
+    await conn.execute(update(_L).where(_L.c.id == list_id).values(full=True))
+
+
+async def lists(conn: AsyncConnection) -> list[StatusListRow]:
+    """Return every status list, oldest first."""
+    return await many(conn, select(_L).order_by(_L.c.created_at, _L.c.id), StatusListRow)
+
+
+async def get_list(conn: AsyncConnection, list_id: str) -> StatusListRow | None:
+    """Return one status list."""
+    return await one(conn, select(_L).where(_L.c.id == list_id), StatusListRow)
+
+
+async def note_token(
+    conn: AsyncConnection, list_id: str, *, content_digest: str, issued_at: datetime
+) -> bool:
+    """Note a list's newly signed token; False if a newer one has been signed meanwhile."""
+    older = _L.c.issued_at.is_(None) | (_L.c.issued_at <= issued_at)
+    result = await conn.execute(
+        update(_L).where(_L.c.id == list_id, older).values(content_digest=content_digest, issued_at=issued_at)
+    )
+    return result.rowcount == 1
+
+
+async def non_zero(conn: AsyncConnection, list_id: str) -> list[tuple[int, int]]:
+    """Return (index, status) of every entry of a list that is not VALID, in order."""
+    query = (
+        select(_M.c.status_idx, _M.c.status)
+        .where(_M.c.status_list_id == list_id, _M.c.status != 0)
+        .order_by(_M.c.status_idx)
+    )
+    return [(row.status_idx, row.status) for row in await conn.execute(query)]
+
+
+def random_index() -> int:
+    """Return an index nobody can predict; whether it is free the unique constraint decides."""
+    return secrets.randbelow(SIZE)
+
+
+async def prepare(conn: AsyncConnection, mark: Mark) -> None:
+    """Record the intention to sign a mark.
+
+    Raises:
+        Duplicate: its status index is taken; draw another.
+    """
+    try:
+        async with conn.begin_nested():
+            await conn.execute(insert(_M).values(**vars(mark)))
+    except IntegrityError as error:
+        if is_unique_violation(error):
+            raise Duplicate from error
+        raise
+
+
+async def make_current(
+    conn: AsyncConnection, jti: str, entity_id: str, *, jwt: str, status: int, now: datetime
+) -> bool:
+    """Replace the entity's current mark by a prepared one: the old index becomes INVALID in the same transaction.
+
+    False if the prepared mark is not there any more.
+    """
+    await conn.execute(
+        update(_M)
+        .where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT", _M.c.jti != jti)
+        .values(state="REPLACED", status=1, replaced_at=now)
+    )
+    result = await conn.execute(
+        update(_M)
+        .where(_M.c.jti == jti, _M.c.state == "PREPARED")
+        .values(state="CURRENT", jwt=jwt, status=status)
+    )
+    return result.rowcount == 1
+
+
+async def abandon_prepared(conn: AsyncConnection, entity_id: str) -> None:
+    """Burn the indices of marks that were prepared and never became current: a signature may exist."""
+    await conn.execute(
+        update(_M)
+        .where(_M.c.entity_id == entity_id, _M.c.state == "PREPARED")
+        .values(state="ABANDONED", status=1)
+    )
+
+
+async def set_current_status(conn: AsyncConnection, entity_id: str, status: int) -> None:
+    """Set the standing of the entity's current mark."""
+    await conn.execute(
+        update(_M).where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT").values(status=status)
+    )
+
+
+async def current(conn: AsyncConnection, entity_id: str) -> Mark | None:
+    """Return the entity's current mark."""
+    return await one(conn, select(_M).where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT"), Mark)
+
+
+async def every_current(conn: AsyncConnection) -> dict[str, Mark]:
+    """Return all current marks by entity."""
+    marks = await many(conn, select(_M).where(_M.c.state == "CURRENT"), Mark)
+    return {mark.entity_id: mark for mark in marks}
+
+
+async def by_jti(conn: AsyncConnection, jti: str) -> Mark | None:
+    """Return a mark by its id, whatever its state."""
+    return await one(conn, select(_M).where(_M.c.jti == jti), Mark)

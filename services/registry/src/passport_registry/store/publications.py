@@ -1,0 +1,209 @@
+"""What is published: statements, snapshot parts, numbered publications, and the count of changes.
+
+Each kind of publication (snapshot, client directory) is one chain: a number is used once, and each number
+follows exactly one other. The bytes served are cached documents; here is what numbering and renewal need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_registry.store import tables
+from passport_registry.store.rows import Duplicate, many, one
+from passport_shared.service.db import is_unique_violation
+
+_S = tables.statements
+_P = tables.publications
+_Q = tables.parts
+_C = tables.changes
+
+
+class Kind(StrEnum):
+    """What is numbered. PERSISTED."""
+
+    SNAPSHOT = "SNAPSHOT"
+    CLIENT_DIRECTORY = "CLIENT_DIRECTORY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A signed statement about `sub`: a subordinate statement, or the anchor's own entity configuration."""
+
+    sub: str
+    content_digest: str
+    issued_at: datetime
+    expires_at: datetime
+    jwt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """One number of one chain; `sha256` is of the signed bytes."""
+
+    kind: str
+    sequence: int
+    follows: int
+    content_digest: str
+    issued_at: datetime
+    expires_at: datetime
+    sha256: str | None
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPart:
+    """One immutable part of a snapshot that is kept; its bytes are a cached document."""
+
+    sha256: str
+    name: str
+    bytes: int
+    last_used_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """How many changes were made and how many of them are published."""
+
+    id: int
+    made: int
+    published: int
+    published_at: datetime | None
+
+
+async def statement(conn: AsyncConnection, sub: str) -> Statement | None:
+    """Return the statement about this subject."""
+    return await one(conn, select(_S).where(_S.c.sub == sub), Statement)
+
+
+async def statements(conn: AsyncConnection) -> dict[str, Statement]:
+    """Return every statement by subject."""
+    return {item.sub: item for item in await many(conn, select(_S), Statement)}
+
+
+async def store_statement(conn: AsyncConnection, item: Statement) -> None:
+    """Keep a newly signed statement in place of the one before it."""
+    await conn.execute(delete(_S).where(_S.c.sub == item.sub))
+    await conn.execute(insert(_S).values(**vars(item)))
+
+
+async def last(conn: AsyncConnection, kind: Kind) -> Publication | None:
+    """Return the newest publication of a kind."""
+    query = (
+        select(_P)
+        .where(_P.c.kind == kind.value, _P.c.state == "PUBLISHED")
+        .order_by(_P.c.sequence.desc())
+        .limit(1)
+    )
+    return await one(conn, query, Publication)
+
+
+async def highest_sequence(conn: AsyncConnection, kind: Kind) -> int | None:
+    """Return the highest number ever reserved, published or not."""
+    query = select(func.max(_P.c.sequence)).where(_P.c.kind == kind.value)
+    highest: int | None = (await conn.execute(query)).scalar_one()
+    return highest
+
+
+async def reserve(conn: AsyncConnection, item: Publication) -> None:
+    """Reserve a number before anything is signed with it.
+
+    Raises:
+        Duplicate: the number is taken.
+    """
+    try:
+        await conn.execute(insert(_P).values(**vars(item)))
+    except IntegrityError as error:
+        if is_unique_violation(error):
+            raise Duplicate from error
+        raise
+
+
+async def publish(conn: AsyncConnection, kind: Kind, sequence: int, *, sha256: str) -> bool:
+    """Turn a reserved number into a published one; False if it is gone or a higher one is published.
+
+    Raises:
+        Duplicate: another number follows the same one already.
+    """
+    later = select(_P.c.sequence).where(
+        _P.c.kind == kind.value, _P.c.state == "PUBLISHED", _P.c.sequence > sequence
+    )
+    try:
+        result = await conn.execute(
+            update(_P)
+            .where(_P.c.kind == kind.value, _P.c.sequence == sequence, _P.c.state == "PREPARED")
+            .where(~later.exists())
+            .values(state="PUBLISHED", sha256=sha256)
+        )
+    except IntegrityError as error:
+        if is_unique_violation(error):
+            raise Duplicate from error
+        raise
+    return result.rowcount == 1
+
+
+async def abandon(conn: AsyncConnection, kind: Kind, sequence: int) -> None:
+    """Give up a reserved number; it is never used again."""
+    await conn.execute(
+        update(_P)
+        .where(_P.c.kind == kind.value, _P.c.sequence == sequence, _P.c.state == "PREPARED")
+        .values(state="ABANDONED")
+    )
+
+
+async def forget_publications(conn: AsyncConnection, kind: Kind, *, expired_before: datetime) -> None:
+    """Delete numbers whose publication has expired; the highest stays, because it carries the sequence on."""
+    highest = await highest_sequence(conn, kind)
+    newest = await last(conn, kind)
+    kept = [number for number in (highest, newest.sequence if newest else None) if number is not None]
+    await conn.execute(
+        delete(_P).where(
+            _P.c.kind == kind.value, _P.c.expires_at < expired_before, _P.c.sequence.not_in(kept)
+        )
+    )
+
+
+async def use_part(conn: AsyncConnection, kept: KeptPart) -> bool:
+    """Note that a part is in use; True if it was not kept before."""
+    result = await conn.execute(
+        update(_Q).where(_Q.c.sha256 == kept.sha256).values(last_used_at=kept.last_used_at)
+    )
+    if result.rowcount == 1:
+        return False
+    await conn.execute(insert(_Q).values(**vars(kept)))
+    return True
+
+
+async def unused_parts(conn: AsyncConnection, *, since: datetime) -> list[KeptPart]:
+    """Return parts that no manifest has named since then."""
+    return await many(conn, select(_Q).where(_Q.c.last_used_at < since), KeptPart)
+
+
+async def forget_part(conn: AsyncConnection, sha256: str) -> None:
+    """Forget a part."""
+    await conn.execute(delete(_Q).where(_Q.c.sha256 == sha256))
+
+
+async def changed(conn: AsyncConnection) -> None:
+    """Count a change that must be published, in the transaction that makes it."""
+    await conn.execute(update(_C).where(_C.c.id == 1).values(made=_C.c.made + 1))
+
+
+async def changes(conn: AsyncConnection) -> Changes:
+    """Return the count of changes."""
+    found = await one(conn, select(_C).where(_C.c.id == 1), Changes)
+    if found is None:
+        raise LookupError("the row of changes is missing: run migrate")
+    return found
+
+
+async def note_published(conn: AsyncConnection, made: int, now: datetime) -> None:
+    """Record that every change up to this count is published."""
+    await conn.execute(
+        update(_C).where(_C.c.id == 1, _C.c.published <= made).values(published=made, published_at=now)
+    )
