@@ -18,8 +18,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Literal
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jwt.algorithms import ECAlgorithm  # noqa: TID251 - JOSE is reached through this module
 
 from passport_shared.formats.strict import (
@@ -46,6 +48,7 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _REFUSED_HEADERS = ("crit", "b64", "zip")
 _OWN_HEADERS = frozenset({"alg", "typ", "crit", "b64", "zip"})
+_ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
 _ES256 = ECAlgorithm(ECAlgorithm.SHA256, ec.SECP256R1)
 
 
@@ -145,7 +148,12 @@ class PublicKey:
         s = int.from_bytes(signature[_COORDINATE_BYTES:], "big")
         if not (0 < r < _ORDER and 0 < s < _ORDER):
             return False
-        return _ES256.verify(data, self.key, signature)
+        # r and s are at hand, so the signature is encoded here: this runs twice for every presentation.
+        try:
+            self.key.verify(encode_dss_signature(r, s), data, _ECDSA_SHA256)
+        except InvalidSignature:
+            return False
+        return True
 
 
 @lru_cache(maxsize=2048)

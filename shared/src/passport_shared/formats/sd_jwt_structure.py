@@ -10,11 +10,10 @@ the JSON serialisation is refused.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from passport_shared.formats import jose, strict
 from passport_shared.formats.jose import JoseError, JoseReason, ParsedJws
@@ -85,11 +84,10 @@ class Limits:
 DEFAULT_LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosure:
+class Disclosure(NamedTuple):
     """One disclosure as received: its exact text, the digest of that text, and what it says.
 
-    ``name`` is None for an array element.
+    ``name`` is None for an array element. A tuple, because up to 64 are made for each credential.
     """
 
     encoded: str
@@ -128,7 +126,7 @@ class Disclosed:
 
 def digest_of(text: str) -> str:
     """Base64url SHA-256 of an ASCII text: of a disclosure as sent, or of a presentation."""
-    return urlsafe_b64encode(hashlib.sha256(text.encode("ascii")).digest())[:43].decode("ascii")
+    return strict.b64url_encode(hashlib.sha256(text.encode("ascii")).digest())
 
 
 def parse(token: str | bytes, *, limits: Limits = DEFAULT_LIMITS) -> SdJwt:
@@ -192,8 +190,11 @@ def parse_disclosure(encoded: str, *, limits: Limits = DEFAULT_LIMITS) -> Disclo
         raise SdJwtError(SdJwtReason.DISCLOSURE_NOT_ARRAY)
     name: str | None
     if len(decoded) == 3:
-        salt, claim_name, value = decoded
-        name = _claim_name(claim_name)
+        salt, name, value = decoded
+        if type(name) is not str:
+            raise SdJwtError(SdJwtReason.CLAIM_NAME_NOT_STRING)
+        if name in RESERVED_NAMES:
+            raise SdJwtError(SdJwtReason.CLAIM_NAME_RESERVED)
     elif len(decoded) == 2:
         salt, value = decoded
         name = None
@@ -209,14 +210,6 @@ _DISCLOSURE_FAULTS: Final[Mapping[StrictCode, SdJwtReason]] = {
     StrictCode.TOO_DEEP: SdJwtReason.TOO_DEEP,
     StrictCode.TOO_LARGE: SdJwtReason.TOO_LARGE,
 }
-
-
-def _claim_name(name: JsonValue) -> str:
-    if type(name) is not str:
-        raise SdJwtError(SdJwtReason.CLAIM_NAME_NOT_STRING)
-    if name in RESERVED_NAMES:
-        raise SdJwtError(SdJwtReason.CLAIM_NAME_RESERVED)
-    return name
 
 
 def process(sd_jwt: SdJwt) -> dict[str, Any]:

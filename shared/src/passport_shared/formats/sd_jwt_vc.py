@@ -276,16 +276,17 @@ def _validity(claims: Mapping[str, Any], at: datetime) -> tuple[datetime, dateti
     iat = _date(claims["iat"], RejectReason.IAT_MALFORMED)
     exp = _date(claims["exp"], RejectReason.EXP_MALFORMED)
     nbf = _date(claims["nbf"], RejectReason.NBF_MALFORMED) if "nbf" in claims else None
-    if at >= exp + LEEWAY:
+    early, late = at - LEEWAY, at + LEEWAY
+    if early >= exp:
         raise CredentialRejected(RejectReason.EXPIRED, Check.VALIDITY)
-    if nbf is not None and at < nbf - LEEWAY:
+    if nbf is not None and late < nbf:
         raise CredentialRejected(RejectReason.NOT_YET_VALID, Check.VALIDITY)
-    if at < iat - LEEWAY:
+    if late < iat:
         raise CredentialRejected(RejectReason.ISSUED_IN_FUTURE, Check.VALIDITY)
     return iat, exp, nbf
 
 
-_LAST_SECOND: Final = 253_402_300_799 - 86_400  # the end of year 9999, less room for leeways
+_LAST_SECOND: Final = 253_402_300_799  # the end of the year 9999, as far as a datetime goes
 
 
 def _date(value: object, reason: RejectReason) -> datetime:
