@@ -124,7 +124,7 @@ def _claim_sets(entry: Asked) -> list[list[str]]:
 
 def in_words(policy: HostPolicy, locale: str) -> list[tuple[str, Sequence[str]]]:
     """What is asked for, for people: each section of the passport and its details, in a language."""
-    words = []
+    words: list[tuple[str, Sequence[str]]] = []
     for entry in asked(policy):
         kind = catalogue.TYPES[entry.credential]
         labels = [kind.label(path, locale) for path in entry.paths if path != HOLDER_REF]

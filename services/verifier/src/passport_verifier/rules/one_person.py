@@ -4,10 +4,10 @@ A set is one person's only if the StaffIdentity is in it and every other credent
 and ``holder_ref`` as the StaffIdentity, or (b) has the same key as one already accepted, or (c) matches the
 StaffIdentity in names and birthdate.
 
-The comparison of (c): Unicode NFKC, case folded, every run of white space one space, no space around; typographic
-apostrophes and hyphens equal their ASCII forms. Family name, given name and birthdate must all be there and
-all be equal after that. Accents count, and so do middle names: a shortened or translated name is not matched,
-because a false match would join two people. Pure.
+The comparison of (c): Unicode NFKC, case folded, every run of white space one space, no space around;
+typographic apostrophes and hyphens equal their ASCII forms. Family name, given name and birthdate must all
+be there and all be equal after that. Accents count, and so do middle names: a shortened or translated name
+is not matched, because a false match would join two people. Pure.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The readiness rules R-05 to R-10 and R-12 (domain model §10d), each judged as on one day.
 
-A rule is a function from a case, its policy row and a day to a ``DayResult``. A detail that is not there makes
-it UNKNOWN, never PASS. Dates are facts about the person (permission, end of contract, completion plus the
-host's months), never a credential's ``exp``. A rule that raises counts as UNKNOWN and as safety. R-01 to R-03
-are in ``trust_findings``; agreements, release and induction are gates, not rules.
+A rule is a function from a case, its policy row and a day to a ``DayResult``. A detail that is not there
+makes it UNKNOWN, never PASS. Dates are facts about the person (permission, end of contract, completion plus
+the host's months), never a credential's ``exp``. A rule that raises counts as UNKNOWN and as safety. R-01 to
+R-03 are in ``trust_findings``; agreements, release and induction are gates, not rules.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from passport_verifier.rules.evidence import NUMBER_COMMITMENT, Case, RegisterLookUp, RegisterStatus
 from passport_verifier.rules.outcome import (
     LONDON,
+    ConditionTemplate,
     DayResult,
     Finding,
     Need,
@@ -39,9 +40,11 @@ def _result(  # one line per field keeps the rules below readable
     reason: Reason | None = None,
     fixer: Party | None = None,
     decider: Party | None = None,
-    **params: Any,
+    *,
+    params: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> DayResult:
-    words = Words(key=key, params=params)
+    words = Words(key=key, params={**(params or {}), **more})
     return DayResult(result=result, reason=reason, words=words, fixer=fixer, decider=decider)
 
 
@@ -69,7 +72,7 @@ def add_months(start: date, months: int) -> date:
     return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def identity(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001 (identity does not age)
+def identity(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-05: NHS identity check standard with originals seen in person, or GPG45 at the profile's level."""
     facts = _facts(case, "StaffIdentity", "identity_scheme", "gpg45_level", "originals_seen_in_person_on")
     if facts is None:
@@ -96,7 +99,7 @@ def identity(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001 
     return _result(Result.PASS, "ORIGINALS_SEEN", date=date.fromisoformat(seen).isoformat())
 
 
-def employment(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001
+def employment(case: Case, _row: NeedRow, day: date) -> DayResult:
     """R-06: employed by the employing trust, by its own word, on this day; the end date is the last day."""
     facts = _facts(case, "Employment", "employer_ods", "contract_end")
     if facts is None:
@@ -129,7 +132,7 @@ def employment(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG00
     )
 
 
-def right_to_work(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001
+def right_to_work(case: Case, _row: NeedRow, day: date) -> DayResult:
     """R-07: permission on this day; it ends the day before it expires. Restrictions need a person."""
     facts = _facts(case, "RightToWork", "permission", "permission_expires", "work_restriction")
     if facts is None or facts["permission"] not in {"UNLIMITED", "UNTIL"}:
@@ -161,17 +164,17 @@ def right_to_work(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: AR
     return _result(Result.PASS, "RTW_UNLIMITED" if facts["permission"] == "UNLIMITED" else "RTW_UNTIL")
 
 
-def dbs(case: Case, row: NeedRow, day: date) -> DayResult:
+def dbs(case: Case, _row: NeedRow, day: date) -> DayResult:
     """R-08: level, workforce and barred lists of the profile; an age only where the host sets one."""
     names = ("level", "workforce", "barred_lists", "certificate_issued_on")
     facts = _facts(case, "DbsOutcome", *names)
     if facts is None:
         return _not_presented("DbsOutcome")
     profile = case.policy.profile
-    fail = {"fixer": Party.EMPLOYING_HR}
+    fixer = Party.EMPLOYING_HR
     if DBS_LEVELS.index(facts["level"]) < DBS_LEVELS.index(profile.dbs_level):
         return _result(
-            Result.FAIL, "DBS_LEVEL", Reason.DBS_LEVEL, **fail, level=facts["level"], needed=profile.dbs_level
+            Result.FAIL, "DBS_LEVEL", Reason.DBS_LEVEL, fixer, level=facts["level"], needed=profile.dbs_level
         )
     covered = {"ADULT", "CHILD"} if facts["workforce"] == "BOTH" else {facts["workforce"]}
     barred = profile.barred_lists if profile.regulated_activity else frozenset()
@@ -180,7 +183,7 @@ def dbs(case: Case, row: NeedRow, day: date) -> DayResult:
             Result.FAIL,
             "DBS_WORKFORCE",
             Reason.DBS_WORKFORCE,
-            **fail,
+            fixer,
             workforce=facts["workforce"],
             needed=", ".join(sorted(profile.dbs_workforce | barred)),
         )
@@ -191,7 +194,7 @@ def dbs(case: Case, row: NeedRow, day: date) -> DayResult:
                 Result.FAIL,
                 "DBS_AGE",
                 Reason.DBS_AGE,
-                **fail,
+                fixer,
                 date=issued.isoformat(),
                 months=profile.dbs_max_age_months,
             )
@@ -224,9 +227,9 @@ def _newest_look_up(case: Case, facts: Mapping[str, Any]) -> RegisterLookUp | No
 def _register_status(case: Case, status: str, licence: object, source: str) -> DayResult:
     """What a register status means for the profile, whoever read it."""
     profile = case.policy.profile
-    words = {"status": status, "source": source}
+    words: dict[str, Any] = {"status": status, "source": source}
     if status in FAILING or (status == RegisterStatus.PROVISIONAL and not profile.provisional_allowed):
-        return _result(Result.FAIL, "REG_STATUS", Reason.REG_STATUS, Party.STAFF_MEMBER, **words)
+        return _result(Result.FAIL, "REG_STATUS", Reason.REG_STATUS, Party.STAFF_MEMBER, params=words)
     if profile.licence_required and licence is not True:
         return _result(
             Result.FAIL,
@@ -238,13 +241,13 @@ def _register_status(case: Case, status: str, licence: object, source: str) -> D
         )
     if status in REFERRED:
         lead = Party.HOST_PROFESSIONAL_LEAD
-        return _result(Result.WARN, "REG_CONDITIONS", Reason.REG_STATUS, lead, lead, **words)
+        return _result(Result.WARN, "REG_CONDITIONS", Reason.REG_STATUS, lead, lead, params=words)
     if status in {RegisterStatus.REGISTERED, RegisterStatus.PROVISIONAL}:
-        return _result(Result.PASS, "REGISTERED", **words)
+        return _result(Result.PASS, "REGISTERED", params=words)
     return _result(Result.UNKNOWN, "REG_STALE", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, hours=0)
 
 
-def registration(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001 (a look-up has its own age)
+def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-09: on the right register by the host's own recent look-up of the number that was shown.
 
     A look-up that found something wrong counts until a newer one; only a good one grows old. The employer's
@@ -288,7 +291,7 @@ def registration(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG
     return own
 
 
-def occupational_health(case: Case, row: NeedRow, day: date) -> DayResult:  # noqa: ARG001
+def occupational_health(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-10: cleared for a role category the profile accepts, and for exposure-prone procedures if needed."""
     profile = case.policy.profile
     names = ("outcome", "role_category", *(("epp_cleared",) if profile.epp else ()))
@@ -307,12 +310,14 @@ def core_skill(case: Case, row: NeedRow, day: date) -> DayResult:
     skill = case.facts.get("CoreSkills", {}).get(row.subject or "")
     if not skill or skill.get("level") is None or skill.get("completed_on") is None:
         return _not_presented("CoreSkills", row.subject)
-    fail = {"reason": Reason.CORE_SKILL, "fixer": Party.STAFF_MEMBER, "decider": Party.HOST_LINE_MANAGER}
+    reason, fixer, decider = Reason.CORE_SKILL, Party.STAFF_MEMBER, Party.HOST_LINE_MANAGER
     if skill["level"] not in row.levels:
         return _result(
             Result.FAIL,
             "SKILL_LEVEL",
-            **fail,
+            reason,
+            fixer,
+            decider,
             subject=row.subject,
             level=skill["level"],
             needed=row.levels[0],
@@ -325,7 +330,9 @@ def core_skill(case: Case, row: NeedRow, day: date) -> DayResult:
         return _result(
             Result.FAIL,
             "SKILL_LAPSED",
-            **fail,
+            reason,
+            fixer,
+            decider,
             subject=row.subject,
             date=until.isoformat(),
             months=row.months,
@@ -379,7 +386,7 @@ def judge_row(case: Case, row: NeedRow) -> Finding:
     )
 
 
-def _template(row: NeedRow, finding: Finding) -> Any:
+def _template(row: NeedRow, finding: Finding) -> ConditionTemplate | None:
     """The condition the policy names: for safety only for a warning, for assurance for anything."""
     if row.need is Need.SAFETY and finding.result is not Result.WARN:
         return None

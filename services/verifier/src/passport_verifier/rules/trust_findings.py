@@ -2,7 +2,8 @@
 
 The trust evaluation itself is ``passport_shared.formats.trust``; here its findings become the standing of a
 credential and the standing a finding of the decision. A presentation that fails R-02 (not bound, not fresh,
-not for this request, two people) is refused before a decision exists, so R-02 is PASS in every decision. Pure.
+not for this request, two people) is refused before a decision exists, so R-02 is PASS in every decision.
+Pure.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Alembic migrations of this service's own database."""
+"""The verifier's migrations, one history; run by ``passport-verifier migrate``."""

@@ -1,0 +1,41 @@
+"""What every operation of the verifier is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from passport_shared.formats.clock import Clock
+from passport_shared.formats.trust_file import TrustFile
+from passport_shared.outbound import Outbound
+from passport_shared.service.audit import AuditLog
+from passport_shared.service.db import Database
+from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.kek import Kek
+from passport_shared.service.keys import KeyStore
+from passport_shared.service.snapshot_keeper import SnapshotKeeper
+from passport_shared.service.tenancy import Tenants
+from passport_verifier.settings import VerifierSettings
+from passport_verifier.store.status_memory import StatusMemory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One verifier with the network it belongs to.
+
+    ``known_chains`` are thumbprints of issuers' certificates that are stored already, so far as this process
+    has seen: about one per issuer.
+    """
+
+    settings: VerifierSettings
+    db: Database
+    clock: Clock
+    keys: KeyStore
+    kek: Kek
+    outbound: Outbound
+    audit: AuditLog
+    idempotency: Idempotency
+    trust_file: TrustFile
+    snapshots: SnapshotKeeper
+    statuses: StatusMemory
+    tenants: Tenants
+    known_chains: set[str] = field(default_factory=set)

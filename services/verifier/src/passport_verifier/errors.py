@@ -1,0 +1,184 @@
+"""Refusals of the verifier that the common catalogue has no word for, each with its whole answer.
+
+Operations raise these; how they look is decided in ``passport_shared.service.problems``. What a wallet is
+told is in ``operations.answers``: much less.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from passport_shared.service.problems import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    PassportError,
+    PreconditionFailed,
+    PreconditionRequired,
+    Problem,
+    TooManyRequests,
+    Unavailable,
+    WhoCanFix,
+)
+
+__all__ = [
+    "PROBLEMS",
+    "AskingTooMuch",
+    "AwaitingReturn",
+    "Conflict",
+    "FieldError",
+    "Invalid",
+    "NotEnrolled",
+    "NotFound",
+    "PassportError",
+    "PersonNotConfirmed",
+    "PersonNotMatching",
+    "PreconditionFailed",
+    "PreconditionRequired",
+    "RegisterTooOld",
+    "TooManyRequests",
+    "Unavailable",
+    "UnknownPolicy",
+    "WasRechecked",
+    "one_field",
+]
+
+_ASKING_TOO_MUCH = Problem(
+    slug="asking_too_much",
+    title="The network register does not let this trust ask for this",
+    status=409,
+    who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
+    explanation="The policy asks for records, details or a purpose that the trust's entry in the network register "
+    "does not cover. The registry operator widens the entry, or the host chooses another policy.",
+)
+_NOT_ENROLLED = Problem(
+    slug="not_enrolled",
+    title="This trust is not enrolled as a verifier yet",
+    status=409,
+    who_can_fix=WhoCanFix.SERVICE_OPERATOR,
+    explanation="The service operator enrols the trust with the code of the registry operator "
+    "(passport-verifier tenant enrol).",
+)
+_UNKNOWN_POLICY = Problem(
+    slug="unknown_policy",
+    title="There is no policy for this movement type and role profile",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="The list of policies names the movement types and role profiles this host can judge.",
+)
+_PERSON_NOT_CONFIRMED = Problem(
+    slug="person_not_confirmed",
+    title="The person has not been confirmed yet",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Confirm that the person is the one whose records were shared; until then the result is withheld.",
+)
+_PERSON_NOT_MATCHING = Problem(
+    slug="person_not_matching",
+    title="The name or date of birth is not the one that was shared",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Compare with the document again. If it still differs, the records are not this person's: do not go "
+    "on, and tell the employing trust's HR team.",
+)
+_AWAITING_RETURN = Problem(
+    slug="awaiting_return",
+    title="The person has not come back in the browser that started the request",
+    status=409,
+    retryable=True,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="A request on the same device counts only when the answer returns to the browser it was started in.",
+)
+_WAS_RECHECKED = Problem(
+    slug="was_rechecked",
+    title="A newer decision replaces this one",
+    status=409,
+    who_can_fix=WhoCanFix.CALLER,
+    explanation="Read the decision; `superseded_by` names the newer one. Act on that.",
+)
+_REGISTER_TOO_OLD = Problem(
+    slug="register_too_old",
+    title="The copy of the network register is too old to decide on",
+    status=503,
+    retryable=True,
+    who_can_fix=WhoCanFix.SERVICE_OPERATOR,
+    explanation="The network register could not be read for more than 72 hours. Nothing is decided until it can.",
+)
+
+PROBLEMS = (
+    _ASKING_TOO_MUCH,
+    _NOT_ENROLLED,
+    _UNKNOWN_POLICY,
+    _PERSON_NOT_CONFIRMED,
+    _PERSON_NOT_MATCHING,
+    _AWAITING_RETURN,
+    _WAS_RECHECKED,
+    _REGISTER_TOO_OLD,
+)
+
+
+class AskingTooMuch(PassportError):
+    """409: the trust's mark does not cover what the policy asks."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(_ASKING_TOO_MUCH, detail)
+
+
+class NotEnrolled(PassportError):
+    """409: the tenant has no certificate to sign requests with."""
+
+    def __init__(self) -> None:
+        super().__init__(_NOT_ENROLLED, "This trust has no current certificate for asking.")
+
+
+class UnknownPolicy(PassportError):
+    """409: no such policy."""
+
+    def __init__(self) -> None:
+        super().__init__(_UNKNOWN_POLICY, "No policy covers this movement type and role profile.")
+
+
+class PersonNotConfirmed(PassportError):
+    """409: the result is withheld."""
+
+    def __init__(self) -> None:
+        super().__init__(_PERSON_NOT_CONFIRMED, "Confirm the person first.")
+
+
+class PersonNotMatching(PassportError):
+    """409: what was read from the document differs from what was shared."""
+
+    def __init__(self) -> None:
+        super().__init__(_PERSON_NOT_MATCHING, "The name or date of birth differs from what was shared.")
+
+
+class AwaitingReturn(PassportError):
+    """409: a same-device answer that did not come back to its browser."""
+
+    def __init__(self) -> None:
+        super().__init__(_AWAITING_RETURN, "The answer has not returned to the browser that started it.")
+
+
+class WasRechecked(PassportError):
+    """409: a newer decision exists."""
+
+    def __init__(self) -> None:
+        super().__init__(_WAS_RECHECKED, "This decision has been replaced by a newer one.")
+
+
+class RegisterTooOld(PassportError):
+    """503: no snapshot that still says something."""
+
+    def __init__(self) -> None:
+        detail = "The copy of the network register is too old, or there is none yet."
+        super().__init__(_REGISTER_TOO_OLD, detail, retry_after=timedelta(seconds=60))
+
+
+def one_field(pointer: str, code: str, detail: str) -> Invalid:
+    """422 for one member of the body."""
+    return Invalid(
+        "The request does not match its schema.",
+        [FieldError(pointer=pointer, code=code, detail=detail)],
+        field=pointer,
+    )

@@ -1,0 +1,401 @@
+"""What a wallet posts to the response URI: decrypted, checked, judged, and recorded exactly once.
+
+OpenID4VP 1.0 §8.3, HAIP 1.0 §5.1, in the order of cost: 1 size and shape; 2 the JWE header and its ``kid``;
+3 the session; 4 decryption; 5 strict JSON and ``state``; 6 the network register's age; 7 every credential; 8
+authority, status, query, one person; 9 the rules; 10 one statement that takes the request and stores the
+decision. Nothing is fetched on the way. The wallet learns that its answer was processed, never what was
+decided (design §4.4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from passport_shared.formats import jwe, strict
+from passport_shared.formats.freshness import RETRY_WINDOW, Freshness
+from passport_shared.formats.ids import random_token
+from passport_shared.formats.jwe import JweError
+from passport_shared.formats.sd_jwt_vc import KeyBindingPolicy
+from passport_shared.formats.snapshot import Snapshot
+from passport_shared.formats.status_list import StatusToken
+from passport_shared.formats.strict import StrictError
+from passport_verifier.context import Context
+from passport_verifier.operations import status_lists
+from passport_verifier.operations.deciding import Basis, Occasion, decide, person_commitments
+from passport_verifier.operations.presentation_requests import encryption_key
+from passport_verifier.operations.sealing import DataKey, hashed
+from passport_verifier.rules.asking import TYPE_OF_QUERY
+from passport_verifier.rules.evidence import facts_of
+from passport_verifier.rules.policies import HostPolicy, policies
+from passport_verifier.rules.presentation import (
+    Checked,
+    Examined,
+    PresentationRefused,
+    examine,
+    parse_vp_token,
+    verify_each,
+)
+from passport_verifier.store import decisions, held, hot, requests
+from passport_verifier.store.decisions import Cause, Reliance
+from passport_verifier.store.register_checks import RegisterCheck
+from passport_verifier.store.requests import Flow, PresentationRequest, RequestState, Session
+
+MAX_RESPONSE_CHARS = 196_608
+MAX_PLAINTEXT_BYTES = 131_072
+IN_ONE_GO = 3
+"""Up to so many credentials are verified on the event loop; more in one call to a thread."""
+
+WALLET = {"ref": "wallet", "client_id": "wallet", "kind": "WALLET", "asserted": False}
+"""The actor of what a staff member's wallet does."""
+
+WALLET_ERRORS = frozenset(
+    {
+        "invalid_request",
+        "invalid_scope",
+        "invalid_client",
+        "access_denied",
+        "vp_formats_not_supported",
+        "invalid_request_uri_method",
+        "invalid_transaction_data",
+        "wallet_unavailable",
+    }
+)
+
+log = structlog.get_logger(__name__)
+
+
+class AnswerRefusal(StrEnum):
+    """Why an answer is refused before its credentials are looked at."""
+
+    RESPONSE_MALFORMED = "response_malformed"
+    UNKNOWN_SESSION = "unknown_session"
+    REQUEST_CLOSED = "request_closed"
+    DECRYPTION_FAILED = "decryption_failed"
+    PAYLOAD_MALFORMED = "payload_malformed"
+    WRONG_STATE = "wrong_state"
+    ANSWERED_ALREADY = "answered_already"
+
+
+class AnswerRefused(Exception):
+    """400 ``invalid_request`` to the wallet. ``reason`` is for the host and the log, not for the wallet."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class HeldForRetry(Exception):
+    """503: the network register's copy is too old; the answer is kept, encrypted, for ten minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """An answer was processed; where the wallet sends the browser, for a request on the same device."""
+
+    redirect_uri: str | None
+
+
+async def receive(ctx: Context, ods: str, response: str) -> Received:
+    """Process a posted ``response``, a JWE.
+
+    Raises:
+        AnswerRefused: anything is wrong with it; nothing of it is kept.
+        HeldForRetry: it cannot be judged now.
+    """
+    received_at = ctx.clock.now()
+    if len(response) > MAX_RESPONSE_CHARS:  # 1
+        raise AnswerRefused(AnswerRefusal.RESPONSE_MALFORMED)
+    session = await _session(ctx, ods, response)  # 2, 3
+    if not session.request.open_at(received_at):
+        raise AnswerRefused(AnswerRefusal.REQUEST_CLOSED)
+    return await _process(ctx, session, response, received_at)
+
+
+async def _session(ctx: Context, ods: str, response: str) -> Session:
+    try:
+        kid = jwe.peek_header(response, max_bytes=MAX_RESPONSE_CHARS).get("kid")
+    except JweError as error:
+        raise AnswerRefused(error.reason) from None
+    if not isinstance(kid, str) or not kid:
+        raise AnswerRefused(AnswerRefusal.UNKNOWN_SESSION)
+    async with ctx.db.read() as conn:
+        session = await requests.session_by_kid(conn, ods, kid)
+    if session is None:
+        raise AnswerRefused(AnswerRefusal.UNKNOWN_SESSION)
+    return session
+
+
+async def _process(ctx: Context, session: Session, response: str, received_at: datetime) -> Received:
+    try:
+        vp_token = _opened(ctx, session.request, response)  # 4, 5
+        snapshot = await ctx.snapshots.latest()  # 6
+        if snapshot is None or snapshot.freshness(received_at) is Freshness.REFUSE:
+            await _hold(ctx, session.request, response, received_at)
+            raise HeldForRetry
+        examined, lists = await _examined(ctx, session.request, vp_token, snapshot, received_at)  # 7, 8
+    except AnswerRefused as refused:
+        await _refused(ctx, session.request, refused.reason, received_at)
+        raise
+    except PresentationRefused as refused:
+        await _refused(ctx, session.request, refused.reason, received_at, check=refused.check)
+        raise AnswerRefused(refused.reason) from None
+    return await _record(ctx, session, examined, lists, snapshot, received_at)  # 9, 10
+
+
+def _opened(ctx: Context, request: PresentationRequest, response: str) -> object:
+    """The ``vp_token`` of the decrypted payload, whose ``state`` is this request's."""
+    try:
+        key = encryption_key(ctx, request)
+    except LookupError:
+        raise AnswerRefused(AnswerRefusal.REQUEST_CLOSED) from None
+    try:
+        plaintext = jwe.decrypt(response, key, max_bytes=MAX_RESPONSE_CHARS).plaintext
+    except JweError as error:
+        raise AnswerRefused(error.reason) from None
+    try:
+        payload = strict.loads_object(plaintext, max_bytes=MAX_PLAINTEXT_BYTES)
+    except StrictError:
+        raise AnswerRefused(AnswerRefusal.PAYLOAD_MALFORMED) from None
+    state = payload.get("state")
+    if not isinstance(state, str) or not hmac.compare_digest(state.encode(), request.oauth_state.encode()):
+        raise AnswerRefused(AnswerRefusal.WRONG_STATE)
+    if "vp_token" not in payload:
+        raise AnswerRefused(AnswerRefusal.PAYLOAD_MALFORMED)
+    return payload["vp_token"]
+
+
+async def _examined(
+    ctx: Context, request: PresentationRequest, vp_token: object, snapshot: Snapshot, now: datetime
+) -> tuple[tuple[Examined, ...], Mapping[str, StatusToken | None]]:
+    presentations = parse_vp_token(vp_token)
+    checked = await _verified(request, presentations, snapshot, now)
+    uris = [one.verified.status.uri for one in checked]
+    lists = await ctx.statuses.get_many(uris, snapshot.roots)
+    examined = examine(checked, query=request.dcql_query, snapshot=snapshot, lists=lists, now=now)
+    return examined, lists
+
+
+async def _verified(
+    request: PresentationRequest, presentations: Mapping[str, str], snapshot: Snapshot, now: datetime
+) -> tuple[Checked, ...]:
+    work = functools.partial(
+        verify_each,
+        presentations,
+        vcts=_vcts(request.dcql_query),
+        roots=snapshot.roots,
+        at=now,
+        binding=KeyBindingPolicy(aud=request.client_id, nonce=request.nonce, now=now),
+    )
+    return work() if len(presentations) <= IN_ONE_GO else await asyncio.to_thread(work)
+
+
+def _vcts(query: Mapping[str, Any]) -> dict[str, str]:
+    """The one exact type of each credential query, by our name of the type."""
+    return {TYPE_OF_QUERY[entry["id"]]: entry["meta"]["vct_values"][0] for entry in query["credentials"]}
+
+
+async def _record(
+    ctx: Context,
+    session: Session,
+    examined: Sequence[Examined],
+    lists: Mapping[str, StatusToken | None],
+    snapshot: Snapshot,
+    received_at: datetime,
+) -> Received:
+    request = session.request
+    decided_at = ctx.clock.now()
+    policy = policies()[request.policy_id]
+    basis = _basis(ctx, session, examined, lists, snapshot, policy, decided_at)
+    whole = decide(
+        basis,
+        policy,
+        Occasion(cause=Cause.PRESENTATION, received_at=received_at, decided_at=decided_at),
+    )
+    code = random_token() if request.flow is Flow.SAME_DEVICE else None
+    await _keep_chains(ctx, examined, decided_at)
+    taken = await hot.record_answer(
+        ctx.db,
+        whole,
+        audit_entry=ctx.audit.values(
+            kind="decision.recorded",
+            subject_ref=whole.decision.id,
+            actor=WALLET,
+            organisation=request.ods,
+            details={"request": request.id, "policy": whole.decision.policy_version},
+        ),
+        response_code_hash=hashed(code) if code else None,
+        now=received_at,
+    )
+    if not taken:
+        raise AnswerRefused(AnswerRefusal.ANSWERED_ALREADY)
+    log.info(
+        "decision.recorded",
+        decision=whole.decision.id,
+        request=request.id,
+        organisation=request.ods,
+        verified=whole.decision.verified,
+    )
+    if whole.decision.awaits_status:
+        await status_lists.want(
+            ctx,
+            {
+                one.verified.status.uri: one.verified.iss
+                for one in examined
+                if one.standing.status.reason is not None
+            },
+        )
+    entity_id = ctx.tenants.entity_id(request.ods)
+    redirect = f"{entity_id}/r/{request.link}/return?response_code={code}" if code else None
+    return Received(redirect_uri=redirect)
+
+
+def _basis(
+    ctx: Context,
+    session: Session,
+    examined: Sequence[Examined],
+    lists: Mapping[str, StatusToken | None],
+    snapshot: Snapshot,
+    policy: HostPolicy,
+    now: datetime,
+) -> Basis:
+    request = session.request
+    key = DataKey.unwrap(ctx.kek, session.data_key, request.case_id)
+    person = next(one for one in examined if one.credential == "StaffIdentity")
+    return Basis(
+        request=request,
+        key=key,
+        facts={
+            one.credential: facts_of(one.credential, one.verified.claims, policy, key.commit)
+            for one in examined
+        },
+        person=person_commitments(key, person.verified.claims),
+        standings={one.credential: one.standing for one in examined},
+        reliances=[reliance_of(one) for one in examined],
+        look_ups=[RegisterCheck(**row) for row in session.look_ups],
+        registry_sequence=snapshot.sequence,
+        registry_age_s=int(snapshot.age(now).total_seconds()),
+        status_times={
+            uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
+        },
+    )
+
+
+def reliance_of(one: Examined) -> Reliance:
+    """What is kept of a credential: where it came from and how to ask about it again."""
+    verified = one.verified
+    return Reliance(
+        credential=one.credential,
+        vct=verified.vct,
+        issuer=verified.iss,
+        issuer_ods=one.issuer_ods,
+        x5t_s256=verified.leaf.thumbprint,
+        status_uri=verified.status.uri,
+        status_idx=verified.status.idx,
+        iat=verified.iat,
+        exp=verified.exp,
+        issuer_jwt_sha256=verified.issuer_jwt_sha256,
+        holder_thumbprint=verified.holder_thumbprint,
+        trust_finding=one.authority.finding,
+        status_finding=one.status,
+        verdict=one.verdict.as_dict(),
+    )
+
+
+async def _keep_chains(ctx: Context, examined: Sequence[Examined], now: datetime) -> None:
+    """Keep certificate chains that were not seen before: once per issuer's certificate, not per answer."""
+    new = {
+        one.verified.leaf.thumbprint: one.verified.x5c
+        for one in examined
+        if one.verified.leaf.thumbprint not in ctx.known_chains
+    }
+    if not new:
+        return
+    async with ctx.db.write() as conn:
+        for thumbprint, x5c in new.items():
+            await decisions.keep_chain(conn, thumbprint, x5c, now)
+    ctx.known_chains.update(new)
+
+
+async def _hold(ctx: Context, request: PresentationRequest, response: str, now: datetime) -> None:
+    async with ctx.db.write() as conn:
+        await held.keep(
+            conn,
+            request_id=request.id,
+            token=response,
+            received_at=now,
+            expires_at=now + RETRY_WINDOW,
+        )
+
+
+async def _refused(
+    ctx: Context, request: PresentationRequest, reason: str, now: datetime, *, check: str | None = None
+) -> None:
+    log.info("presentation.refused", request=request.id, organisation=request.ods, reason=reason, check=check)
+    async with ctx.db.write() as conn:
+        await requests.refuse(conn, request.id, reason, now)
+
+
+async def decline(ctx: Context, ods: str, *, oauth_state: str, error: str) -> Received:
+    """The wallet answers with an error (OpenID4VP 1.0 §8.5): the request is closed as declined.
+
+    Raises:
+        AnswerRefused: there is no open request with this state, or the error is none of the specification's.
+    """
+    if error not in WALLET_ERRORS:
+        raise AnswerRefused(AnswerRefusal.RESPONSE_MALFORMED)
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        request = await requests.by_oauth_state(conn, ods, oauth_state)
+    if request is None or not request.open_at(now):
+        raise AnswerRefused(AnswerRefusal.UNKNOWN_SESSION)
+    async with ctx.db.write() as conn:
+        if not await requests.close(conn, request.id, RequestState.DECLINED, reason=error, now=now):
+            raise AnswerRefused(AnswerRefusal.REQUEST_CLOSED)
+        await ctx.audit.record(
+            conn,
+            kind="presentation_request.declined",
+            subject_ref=request.id,
+            actor=WALLET,
+            organisation=ods,
+            details={"error": error},
+        )
+    page = f"{ctx.tenants.entity_id(ods)}/r/{request.link}"
+    return Received(redirect_uri=page if request.flow is Flow.SAME_DEVICE else None)
+
+
+async def retry_held(ctx: Context) -> int:
+    """Judge what was held while the register's copy was too old; how many became a decision or were
+    refused.
+    """
+    now = ctx.clock.now()
+    async with ctx.db.write() as conn:
+        await held.forget_expired(conn, now)
+    snapshot = await ctx.snapshots.latest()
+    if snapshot is None or snapshot.freshness(now) is Freshness.REFUSE:
+        return 0
+    async with ctx.db.read() as conn:
+        waiting = await held.waiting(conn, now)
+    done = 0
+    for one in waiting:
+        async with ctx.db.read() as conn:
+            session = await requests.session_by_id(conn, one.ods, one.request_id)
+        try:
+            if session is not None:
+                await _process(ctx, session, one.token, one.received_at)
+        except AnswerRefused as refused:
+            log.info("held_presentation.refused", request=one.request_id, reason=refused.reason)
+        except HeldForRetry:
+            continue
+        async with ctx.db.write() as conn:
+            await held.forget(conn, one.request_id)
+        done += 1
+    return done

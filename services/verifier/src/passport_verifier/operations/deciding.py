@@ -1,0 +1,186 @@
+"""From examined credentials to a decision that can be stored: facts sealed, findings kept, conditions set.
+
+Shared by the first decision (``answers``) and every re-check (``rechecks``): both judge facts, never claims,
+by the same rules. What is stored in the clear is codes: rule, result, reason, who can put it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from passport_shared.formats.ids import new_id
+from passport_verifier.operations.register_checks import as_look_up
+from passport_verifier.operations.sealing import DataKey
+from passport_verifier.rules.decision import Judgement, judge
+from passport_verifier.rules.evidence import Case, CredentialStanding
+from passport_verifier.rules.one_person import normalised
+from passport_verifier.rules.outcome import DayResult, Finding
+from passport_verifier.rules.policies import HostPolicy
+from passport_verifier.store.decisions import (
+    Cause,
+    Condition,
+    ConditionState,
+    Decision,
+    PersonMethod,
+    Reliance,
+    Whole,
+)
+from passport_verifier.store.register_checks import RegisterCheck
+from passport_verifier.store.requests import PresentationRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What a decision is made from, besides the policy and the clock.
+
+    ``person`` are commitments to the names and birthdate that were shared, for the confirmation of the
+    person.
+    """
+
+    request: PresentationRequest
+    key: DataKey
+    facts: Mapping[str, Mapping[str, Any]]
+    person: Mapping[str, str]
+    standings: Mapping[str, CredentialStanding]
+    reliances: Sequence[Reliance]
+    look_ups: Sequence[RegisterCheck]
+    registry_sequence: int
+    registry_age_s: int
+    status_times: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """Why and when a decision is made, and what it takes over from the one before."""
+
+    cause: Cause
+    received_at: datetime
+    decided_at: datetime
+    recheck_of: str | None = None
+    person_method: PersonMethod | None = None
+    person_by: Mapping[str, Any] | None = None
+    person_at: datetime | None = None
+    earlier: tuple[Condition, ...] = ()
+
+
+def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
+    """Judge and make the rows."""
+    request = basis.request
+    judged = judge(
+        Case(
+            policy=policy,
+            first_day=request.first_day,
+            last_day=request.last_day,
+            employing_ods=request.employing_ods,
+            decided_at=occasion.decided_at,
+            facts=basis.facts,
+            credentials=basis.standings,
+            look_ups=tuple(as_look_up(check) for check in basis.look_ups),
+        )
+    )
+    decision_id = new_id()
+    decision = Decision(
+        id=decision_id,
+        ods=request.ods,
+        case_id=request.case_id,
+        request_id=request.id,
+        movement_id=request.movement_id,
+        recheck_of=occasion.recheck_of,
+        cause=occasion.cause,
+        received_at=occasion.received_at,
+        decided_at=occasion.decided_at,
+        first_day=request.first_day,
+        last_day=request.last_day,
+        outcome=judged.outcome,
+        decided_by=judged.decided_by,
+        latest_end=judged.latest_end,
+        verified=all(one.verdict["verified"] for one in basis.reliances),
+        findings=[_in_the_clear(finding) for finding in judged.findings],
+        sealed=basis.key.seal(_sealed(basis, judged), decision_id=decision_id),
+        policy_version=policy.version_id,
+        policy_digest=policy.digest,
+        registry_sequence=basis.registry_sequence,
+        registry_age_s=basis.registry_age_s,
+        status_times=basis.status_times,
+        awaits_status=judged.awaits_status,
+        person_method=occasion.person_method,
+        person_by=occasion.person_by,
+        person_at=occasion.person_at,
+    )
+    return Whole(
+        decision=decision,
+        reliances=tuple(basis.reliances),
+        conditions=_conditions(judged, occasion),
+    )
+
+
+def _in_the_clear(finding: Finding) -> dict[str, Any]:
+    telling = finding.telling
+    return {
+        "rule": finding.rule,
+        "credential": finding.credential,
+        "subject": finding.subject,
+        "need": finding.need,
+        "result": finding.result,
+        "first_day": finding.first_day.result,
+        "last_day": finding.last_day.result,
+        "reason": telling.reason,
+        "who_can_fix": telling.fixer,
+        "outcome": finding.outcome,
+    }
+
+
+def _sealed(basis: Basis, judged: Judgement) -> dict[str, Any]:
+    """What is only readable while the case's data key exists: facts, and what each finding says."""
+    return {
+        "facts": {credential: dict(facts) for credential, facts in basis.facts.items()},
+        "person": dict(basis.person),
+        "said": [
+            {"first_day": _said(finding.first_day), "last_day": _said(finding.last_day)}
+            for finding in judged.findings
+        ],
+    }
+
+
+def _said(day: DayResult) -> dict[str, Any]:
+    return {"key": day.words.key, "params": dict(day.words.params)}
+
+
+def _conditions(judged: Judgement, occasion: Occasion) -> tuple[Condition, ...]:
+    """The conditions as rows; one that stood before a re-check keeps its due date and whether it was met."""
+    earlier = {(one.rule, one.subject, one.text): one for one in occasion.earlier}
+    rows = []
+    for number, condition in enumerate(judged.conditions, start=1):
+        before = earlier.get((condition.rule, condition.subject, condition.words.key))
+        row = Condition(
+            number=number,
+            rule=condition.rule,
+            subject=condition.subject,
+            text=condition.words.key,
+            due=condition.due,
+            owner=condition.owner,
+            state=ConditionState.OPEN,
+            changed_at=None,
+            changed_by=None,
+        )
+        rows.append(replace(before, number=number) if before else row)
+    return tuple(rows)
+
+
+def person_commitments(key: DataKey, claims: Mapping[str, Any]) -> dict[str, str]:
+    """Commitments to the identity claims that were shared, under the documented comparison of names."""
+    found: dict[str, str] = {}
+    for name in ("family_name", "given_name", "birthdate"):
+        value = claims.get(name)
+        if isinstance(value, str):
+            found[name] = person_commitment(key, name, value)
+    return found
+
+
+def person_commitment(key: DataKey, name: str, value: str) -> str:
+    """The commitment to one identity claim."""
+    text = value if name == "birthdate" else normalised(value)
+    return key.commit(f"{name}|{text}")

@@ -1,0 +1,199 @@
+"""Decisions as the host's people meet them: withheld until the person is confirmed, then told in plain words.
+
+Design §4.4: the result of a request on another device goes to nobody before somebody has confirmed that the
+person in front of them is the one whose records were shared; that is what a relayed QR code cannot survive.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from passport_shared.service.auth import Actor
+from passport_shared.service.paging import PageQuery
+from passport_verifier.context import Context
+from passport_verifier.errors import (
+    AwaitingReturn,
+    Conflict,
+    NotFound,
+    PersonNotConfirmed,
+    PersonNotMatching,
+    WasRechecked,
+)
+from passport_verifier.operations.deciding import person_commitment
+from passport_verifier.operations.sealing import DataKey, Unreadable
+from passport_verifier.store import decisions
+from passport_verifier.store.decisions import Condition, Listed, PersonMethod, Reliance
+from passport_verifier.store.requests import Flow
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownIdentity:
+    """What stands in the document the person showed; compared, never stored."""
+
+    family_name: str
+    given_name: str
+    birthdate: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A decision that may be shown, with what it says. ``said`` is None once the case's data key is gone."""
+
+    listed: Listed
+    reliances: tuple[Reliance, ...]
+    conditions: tuple[Condition, ...]
+    said: tuple[Mapping[str, Any], ...] | None
+
+
+def withheld(listed: Listed) -> str | None:
+    """Why a decision is not shown yet: ``AWAITING_RETURN``, ``AWAITING_PERSON``, or None."""
+    if listed.flow is Flow.SAME_DEVICE and listed.returned_at is None:
+        return "AWAITING_RETURN"
+    return "AWAITING_PERSON" if listed.decision.person_at is None else None
+
+
+async def get(ctx: Context, ods: str, decision_id: str) -> Listed:
+    """One decision; NotFound for an unknown one or another organisation's."""
+    async with ctx.db.read() as conn:
+        found = await decisions.get(conn, ods, decision_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def told(ctx: Context, listed: Listed) -> Told:
+    """What a decision says, for one that is not withheld."""
+    decision = listed.decision
+    async with ctx.db.read() as conn:
+        reliances = await decisions.reliances_of(conn, decision.id)
+        conditions = await decisions.conditions_of(conn, decision.id)
+        wrapped = await decisions.data_key_of(conn, decision.id)
+    sealed = _open(ctx, listed, wrapped)
+    return Told(
+        listed=listed,
+        reliances=reliances,
+        conditions=conditions,
+        said=tuple(sealed["said"]) if sealed else None,
+    )
+
+
+def _open(ctx: Context, listed: Listed, wrapped: bytes | None) -> Mapping[str, Any] | None:
+    if wrapped is None:
+        return None
+    decision = listed.decision
+    try:
+        key = DataKey.unwrap(ctx.kek, wrapped, decision.case_id)
+        sealed: Mapping[str, Any] = key.open(decision.sealed, decision_id=decision.id)
+    except Unreadable:
+        return None
+    return sealed
+
+
+async def find(
+    ctx: Context, ods: str, query: PageQuery, *, movement_id: str | None, request_id: str | None
+) -> tuple[list[Listed], str | None]:
+    """A page of decisions, newest first."""
+    async with ctx.db.read() as conn:
+        return await decisions.page(conn, ods, query, movement_id=movement_id, request_id=request_id)
+
+
+async def confirm_person(
+    ctx: Context, ods: str, decision_id: str, method: PersonMethod, shown: ShownIdentity | None, actor: Actor
+) -> Listed:
+    """Record that the person is the one whose records were shared; once.
+
+    Raises:
+        NotFound, WasRechecked: no such decision, or a newer one replaces it.
+        AwaitingReturn: a same-device answer that did not come back.
+        PersonNotMatching: the document says another name or date of birth.
+        Conflict: it was confirmed already, by another method.
+    """
+    found = await get(ctx, ods, decision_id)
+    if found.superseded_by is not None:
+        raise WasRechecked
+    if withheld(found) == "AWAITING_RETURN":
+        raise AwaitingReturn
+    if shown is not None and not await _is_same_person(ctx, found, shown):
+        await _record(ctx, found, actor, "person.not_matching", method)
+        raise PersonNotMatching
+    now = ctx.clock.now()
+    async with ctx.db.write() as conn:
+        recorded = await decisions.confirm_person(
+            conn, decision_id, method=method, by=actor.as_dict(), at=now
+        )
+        if recorded:
+            await ctx.audit.record(
+                conn,
+                kind="person.confirmed",
+                subject_ref=decision_id,
+                actor=actor.as_dict(),
+                organisation=ods,
+                details={"method": method},
+            )
+    after = await get(ctx, ods, decision_id)
+    if not recorded and after.decision.person_method is not method:
+        raise Conflict("The person has been confirmed already, by another method.")
+    return after
+
+
+async def _is_same_person(ctx: Context, found: Listed, shown: ShownIdentity) -> bool:
+    async with ctx.db.read() as conn:
+        wrapped = await decisions.data_key_of(conn, found.decision.id)
+    sealed = _open(ctx, found, wrapped)
+    if sealed is None or wrapped is None:
+        return False
+    key = DataKey.unwrap(ctx.kek, wrapped, found.decision.case_id)
+    values = {
+        "family_name": shown.family_name,
+        "given_name": shown.given_name,
+        "birthdate": shown.birthdate.isoformat(),
+    }
+    return all(
+        hmac.compare_digest(person_commitment(key, name, value), sealed["person"].get(name, ""))
+        for name, value in values.items()
+    )
+
+
+async def meet_condition(ctx: Context, ods: str, decision_id: str, number: int, actor: Actor) -> Listed:
+    """Record that a condition is met; repeating it changes nothing.
+
+    Raises:
+        NotFound: no such decision or condition.
+        PersonNotConfirmed, WasRechecked: the decision is withheld, or replaced.
+    """
+    found = await get(ctx, ods, decision_id)
+    if withheld(found) is not None:
+        raise PersonNotConfirmed
+    if found.superseded_by is not None:
+        raise WasRechecked
+    async with ctx.db.read() as conn:
+        if number not in {one.number for one in await decisions.conditions_of(conn, decision_id)}:
+            raise NotFound
+    now = ctx.clock.now()
+    async with ctx.db.write() as conn:
+        if await decisions.meet_condition(conn, decision_id, number, by=actor.as_dict(), at=now):
+            await ctx.audit.record(
+                conn,
+                kind="condition.met",
+                subject_ref=decision_id,
+                actor=actor.as_dict(),
+                organisation=ods,
+                details={"number": number},
+            )
+    return found
+
+
+async def _record(ctx: Context, found: Listed, actor: Actor, kind: str, method: PersonMethod) -> None:
+    async with ctx.db.write() as conn:
+        await ctx.audit.record(
+            conn,
+            kind=kind,
+            subject_ref=found.decision.id,
+            actor=actor.as_dict(),
+            organisation=found.decision.ods,
+            details={"method": method},
+        )

@@ -1,0 +1,210 @@
+"""Judging a decision again: from the sealed facts, today's register, today's status lists, today's look-up.
+
+A re-check makes a new decision that names the one before; the old one is never changed. It happens because
+somebody asks, or by itself when a status list arrives that a decision was waiting for. Certificates are
+evaluated again from the chain that was kept, so a suspended issuer or a compromised key is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from passport_shared.formats import trust, x5c
+from passport_shared.formats.freshness import Freshness
+from passport_shared.formats.snapshot import Snapshot
+from passport_shared.formats.status_list import StatusListError, StatusToken
+from passport_shared.service.auth import Actor
+from passport_shared.service.idempotency import Claim
+from passport_shared.wire.clients import ClientKind
+from passport_verifier.context import Context
+from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
+from passport_verifier.operations import status_lists
+from passport_verifier.operations.deciding import Basis, Occasion, decide
+from passport_verifier.operations.sealing import DataKey, Unreadable
+from passport_verifier.rules.evidence import CredentialStanding
+from passport_verifier.rules.policies import policies
+from passport_verifier.rules.presentation import status_at, verdict_of
+from passport_verifier.rules.trust_findings import StatusFinding, standing
+from passport_verifier.store import decisions, register_checks, requests
+from passport_verifier.store.decisions import Cause, Listed, Reliance, Whole
+
+BY_ITSELF = Actor(ref="verifier", client_id="verifier", kind=ClientKind.MACHINE, asserted=False)
+"""The actor of what this service does by itself."""
+
+log = structlog.get_logger(__name__)
+
+
+async def recheck(
+    ctx: Context,
+    ods: str,
+    decision_id: str,
+    actor: Actor,
+    claim: Claim | None = None,
+    *,
+    cause: Cause = Cause.ASKED,
+) -> str:
+    """Judge a decision again; the id of the new one.
+
+    Raises:
+        NotFound: no such decision of this organisation.
+        WasRechecked: a newer decision exists; that one is to be re-checked.
+        RegisterTooOld: there is no usable snapshot of the network register.
+        Conflict: the facts are gone with the movement's data key.
+    """
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        before = await decisions.get(conn, ods, decision_id)
+    if before is None:
+        raise NotFound
+    if before.superseded_by is not None:
+        raise WasRechecked
+    snapshot = await ctx.snapshots.latest()
+    if snapshot is None or snapshot.freshness(now) is Freshness.REFUSE:
+        raise RegisterTooOld
+    whole = await _judged_again(ctx, before, snapshot, now, cause)
+    async with ctx.db.write() as conn:
+        if not await decisions.add_recheck(conn, whole):
+            raise WasRechecked
+        await ctx.audit.record(
+            conn,
+            kind="decision.rechecked",
+            subject_ref=whole.decision.id,
+            actor=actor.as_dict(),
+            organisation=ods,
+            details={"recheck_of": decision_id, "cause": cause},
+        )
+        if claim is not None:
+            await claim.complete(conn, whole.decision.id)
+    log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)
+    return whole.decision.id
+
+
+async def _judged_again(
+    ctx: Context, before: Listed, snapshot: Snapshot, now: datetime, cause: Cause
+) -> Whole:
+    decision = before.decision
+    async with ctx.db.read() as conn:
+        session = await requests.session_by_id(conn, decision.ods, decision.request_id)
+        reliances = await decisions.reliances_of(conn, decision.id)
+        conditions = await decisions.conditions_of(conn, decision.id)
+        look_ups = await register_checks.of_case(conn, decision.case_id)
+        chains = await decisions.chains(conn, [one.x5t_s256 for one in reliances])
+    if session is None:
+        raise NotFound
+    key = DataKey.unwrap(ctx.kek, session.data_key, decision.case_id)
+    try:
+        sealed = key.open(decision.sealed, decision_id=decision.id)
+    except Unreadable:
+        raise Conflict("The facts of this decision cannot be read any more.") from None
+    policy = policies()[session.request.policy_id]
+    lists = await ctx.statuses.get_many([one.status_uri for one in reliances], snapshot.roots)
+    again = _stood_again(reliances, chains, lists, snapshot, now)
+    whole = decide(
+        Basis(
+            request=session.request,
+            key=key,
+            facts=sealed["facts"],
+            person=sealed["person"],
+            standings={one.credential: found for one, found in again},
+            reliances=[one for one, _ in again],
+            look_ups=look_ups,
+            registry_sequence=snapshot.sequence,
+            registry_age_s=int(snapshot.age(now).total_seconds()),
+            status_times={
+                uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
+            },
+        ),
+        policy,
+        Occasion(
+            cause=cause,
+            received_at=decision.received_at,
+            decided_at=now,
+            recheck_of=decision.id,
+            person_method=decision.person_method,
+            person_by=decision.person_by,
+            person_at=decision.person_at,
+            earlier=conditions,
+        ),
+    )
+    return whole
+
+
+def _stood_again(
+    reliances: Sequence[Reliance],
+    chains: Mapping[str, Sequence[str]],
+    lists: Mapping[str, StatusToken | None],
+    snapshot: Snapshot,
+    now: datetime,
+) -> list[tuple[Reliance, CredentialStanding]]:
+    found = []
+    for one in reliances:
+        finding = _authority(one, chains.get(one.x5t_s256), snapshot, now)
+        status = _status(one, lists.get(one.status_uri), snapshot, now)
+        current = replace(
+            one,
+            trust_finding=finding,
+            status_finding=status,
+            verdict=verdict_of(finding, status, expired=status is StatusFinding.EXPIRED).as_dict(),
+        )
+        found.append((current, standing(finding, status, one.issuer_ods)))
+    return found
+
+
+def _authority(
+    one: Reliance, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime
+) -> trust.Finding:
+    """The issuer's authority now; a chain is judged as at the credential's day, for it may have run out
+    since.
+    """
+    if chain is None:
+        return trust.Finding.NOT_AUTHORISED
+    try:
+        leaf = x5c.verify_chain(chain, snapshot.roots, at=min(now, one.exp))
+    except x5c.ChainError:
+        return trust.Finding.NOT_AUTHORISED
+    return trust.authority(
+        snapshot,
+        leaf,
+        iss=one.issuer,
+        use="credential",
+        action="issue",
+        vct=one.vct,
+        iat=one.iat,
+        at=now,
+        exp=one.exp,
+    ).finding
+
+
+def _status(one: Reliance, token: StatusToken | None, snapshot: Snapshot, now: datetime) -> StatusFinding:
+    if now >= one.exp:
+        return StatusFinding.EXPIRED
+    if token is None:
+        return StatusFinding.UNAVAILABLE
+    try:
+        return status_at(snapshot, token, issuer=one.issuer, idx=one.status_idx, now=now)
+    except StatusListError:
+        return StatusFinding.UNAVAILABLE
+
+
+async def refresh_and_recheck(ctx: Context) -> int:
+    """Fetch the status lists that are due, then judge again what was waiting for one; how many were."""
+    await status_lists.refresh(ctx)
+    return await recheck_waiting(ctx)
+
+
+async def recheck_waiting(ctx: Context) -> int:
+    """Judge again every decision that waits for a status list which is fresh now; how many were."""
+    async with ctx.db.read() as conn:
+        waiting = await decisions.awaiting(conn, fresh_since=ctx.clock.now())
+    done = 0
+    for ods, decision_id in waiting:
+        try:
+            await recheck(ctx, ods, decision_id, BY_ITSELF, cause=Cause.STATUS_ARRIVED)
+            done += 1
+        except (WasRechecked, RegisterTooOld, Conflict, NotFound) as error:
+            log.info("decision.recheck_skipped", decision=decision_id, reason=error.code)
+    return done

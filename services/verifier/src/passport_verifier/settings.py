@@ -1,0 +1,42 @@
+"""Settings of the verifier, read from ``PASSPORT_VERIFIER_*`` (style.md §4.4)."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from passport_shared.service.settings import ServiceSettings, bind_address
+
+
+class VerifierSettings(ServiceSettings):
+    """What one deployment of the verifier needs to know; each tenant's identifier is `public_url` and its
+    ODS code.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, env_prefix="PASSPORT_VERIFIER_"
+    )
+
+    bind: Annotated[str, AfterValidator(bind_address)] = Field(
+        default="127.0.0.1:9002",
+        description="Address to listen on, `host:port`, or `fd://N` for an inherited socket.",
+    )
+    request_life: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(minutes=1),
+        le=timedelta(minutes=10),
+        description="How long a presentation request can be answered, in seconds; at most ten minutes.",
+    )
+    open_requests: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="Presentation requests an API client may have open at the same time.",
+    )
+    status_memory: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="Status lists kept unpacked in memory, about 32 KiB each; more are read from the database.",
+    )

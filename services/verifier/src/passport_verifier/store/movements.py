@@ -1,0 +1,102 @@
+"""Movements as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_shared.service.paging import PageQuery, fetch_page
+from passport_verifier.store.tables import movements
+
+
+class MovementState(StrEnum):  # PERSISTED
+    """Where a movement stands; the employing trust's side and the placement itself come later."""
+
+    REQUESTED = "REQUESTED"
+    AGREED = "AGREED"
+    RELEASED = "RELEASED"
+    READY = "READY"
+    ACTIVE = "ACTIVE"
+    ENDED = "ENDED"
+    CANCELLED = "CANCELLED"
+    DECLINED = "DECLINED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Movement:
+    """A temporary move to this host. ``details`` are what the host wrote, without the staff member's
+    identity.
+
+    ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped.
+    """
+
+    id: str
+    ods: str
+    employing_ods: str
+    type: str
+    role_profile: str
+    start: date
+    end: date
+    details: Mapping[str, Any]
+    external_id: str | None
+    state: MovementState
+    data_key: bytes
+    created_at: datetime
+    created_by: Mapping[str, Any]
+    updated_at: datetime
+    version: int
+
+
+def _movement(row: RowMapping) -> Movement:
+    return Movement(**{**row, "state": MovementState(row["state"])})
+
+
+async def add(conn: AsyncConnection, movement: Movement) -> None:
+    """Store a new movement; IntegrityError for an external id that the organisation has used."""
+    await conn.execute(insert(movements).values(**vars(movement)))
+
+
+async def get(conn: AsyncConnection, ods: str, movement_id: str) -> Movement | None:
+    """One movement of an organisation."""
+    query = select(movements).where(movements.c.id == movement_id, movements.c.ods == ods)
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return _movement(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection,
+    ods: str,
+    query: PageQuery,
+    *,
+    state: str | None = None,
+    external_id: str | None = None,
+) -> tuple[list[Movement], str | None]:
+    """An organisation's movements, newest first."""
+    statement = select(movements).where(movements.c.ods == ods)
+    if state is not None:
+        statement = statement.where(movements.c.state == state)
+    if external_id is not None:
+        statement = statement.where(movements.c.external_id == external_id)
+    name = f"movements {ods} {state} {external_id}"
+    rows, following = await fetch_page(
+        conn, statement, list_name=name, order_by=[movements.c.id], query=query, descending=True
+    )
+    return [_movement(row._mapping) for row in rows], following
+
+
+async def change(
+    conn: AsyncConnection, movement: Movement, *, at: datetime, values: Mapping[str, Any]
+) -> bool:
+    """Change a movement if nobody else has since it was read; whether it was changed."""
+    statement = (
+        update(movements)
+        .where(movements.c.id == movement.id, movements.c.version == movement.version)
+        .values(**values, updated_at=at, version=movement.version + 1)
+    )
+    return (await conn.execute(statement)).rowcount == 1
