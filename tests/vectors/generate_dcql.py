@@ -80,6 +80,7 @@ def case(
     disclose: dict[str, list[list[Any]]] | None = None,
     credential_sets: list[Members] | None = None,
     answers: list[Members] | None = None,
+    known_differences: list[str] | None = None,
 ) -> Members:
     """One case; `chosen` is every candidate list cut to its first unless said otherwise."""
     query: Members = {"credentials": credentials}
@@ -96,6 +97,7 @@ def case(
         "chosen": chosen,
         "disclose": disclose or {},
         "answers": answers or [],
+        "known_differences": known_differences or [],
     }
 
 
@@ -216,9 +218,18 @@ CASES = [
     case(
         "every element of an array",
         [ask("job", EMPLOYMENT, ["assignments", None, "role"])],
-        ["old_job", "job"],
+        ["job"],
         {"job": ["job"]},
         disclose={"job": [["assignments", None, "role"]]},
+    ),
+    case(
+        "every element of an empty array is nothing",
+        [ask("job", EMPLOYMENT, ["assignments", None, "role"])],
+        ["old_job"],
+        {"job": []},
+        can_answer=False,
+        # §7.1 step 3: an empty selection is an error.
+        known_differences=["npm dcql 3.0.0 takes an empty selection for an answer"],
     ),
     case("an element by index", [ask("job", EMPLOYMENT, ["assignments", 1])], ["job"], {"job": ["job"]}),
     case(
