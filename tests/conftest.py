@@ -1,4 +1,4 @@
-"""What every test has: databases, quiet logs in the house's form, and an honest list of what could not run."""
+"""What every test has: databases, quiet logs in the house's form, and a list of what could not run."""
 
 from __future__ import annotations
 

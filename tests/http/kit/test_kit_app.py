@@ -1,4 +1,4 @@
-"""The application every service is built on: request ids, limits, error forms, health, metrics, catalogue, OpenAPI."""
+"""The application every service is built on: ids, limits, errors, health, metrics, catalogue, OpenAPI."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import FastAPI, Form, Query, Request
-from passport_testkit import corpora
-from passport_testkit.apps import client_of, problem, protocol_error
-from passport_testkit.databases import FreshDatabases, both_databases
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
@@ -37,8 +34,17 @@ from passport_shared.service.problems import (
     Unavailable,
     WhoCanFix,
 )
-from passport_shared.service.routes import form_body, json_body, management_router, protocol_route, protocol_router
+from passport_shared.service.routes import (
+    form_body,
+    json_body,
+    management_router,
+    protocol_route,
+    protocol_router,
+)
 from passport_shared.wire.problems import COMMON
+from passport_testkit import corpora
+from passport_testkit.apps import client_of, problem, protocol_error
+from passport_testkit.databases import FreshDatabases, both_databases
 
 PUBLIC_URL = "https://issuer.example"
 LIMIT = 8_192
@@ -73,7 +79,9 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "forbidden": lambda: Forbidden("The scope is missing.", scope="staff:write"),
     "limited": lambda: TooManyRequests(timedelta(seconds=2.5)),
     "down": lambda: Unavailable("The registry does not answer."),
-    "invalid": lambda: Invalid("Two faults.", [FieldError(pointer="/a", code="missing", detail="Field required")]),
+    "invalid": lambda: Invalid(
+        "Two faults.", [FieldError(pointer="/a", code="missing", detail="Field required")]
+    ),
     "protocol": lambda: ProtocolError("invalid_grant", 'no such "code"', headers={"X-Extra": "1"}),
     "boom": lambda: RuntimeError("Dr Ann Other, eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"),
 }
@@ -105,7 +113,9 @@ def _routers() -> list[Any]:
 
     @management.get("/{shift_id}")
     async def read(shift_id: str, request: Request) -> Any:
-        return not_modified(request, etag_of(7)) or JSONResponse({"id": shift_id}, headers={"ETag": etag_of(7)})
+        return not_modified(request, etag_of(7)) or JSONResponse(
+            {"id": shift_id}, headers={"ETag": etag_of(7)}
+        )
 
     protocol = protocol_router("/RBV")
 
@@ -164,8 +174,12 @@ async def test_a_request_id_is_made_or_taken_over(client: httpx.AsyncClient) -> 
     assert given.headers["x-request-id"] == "job-2026_09.01-0001"
 
 
-@pytest.mark.parametrize("bad", ["", "short", "x" * 65, "has space ok", "new\tline-1234", "<script>alert", "-leading1234"])
-async def test_a_request_id_that_could_forge_a_log_line_is_replaced(client: httpx.AsyncClient, bad: str) -> None:
+@pytest.mark.parametrize(
+    "bad", ["", "short", "x" * 65, "has space ok", "new\tline-1234", "<script>alert", "-leading1234"]
+)
+async def test_a_request_id_that_could_forge_a_log_line_is_replaced(
+    client: httpx.AsyncClient, bad: str
+) -> None:
     answer = await client.get("/nowhere", headers={"X-Request-ID": bad})
     assert answer.headers["x-request-id"] != bad
     assert len(answer.headers["x-request-id"]) == 36
@@ -184,16 +198,26 @@ async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClie
 
 async def test_a_good_body_is_accepted(client: httpx.AsyncClient) -> None:
     for content_type in ("application/json", "application/json; charset=utf-8", "Application/JSON"):
-        answer = await client.post("/api/v1/shifts", content=json.dumps(GOOD), headers={"content-type": content_type})
+        answer = await client.post(
+            "/api/v1/shifts", content=json.dumps(GOOD), headers={"content-type": content_type}
+        )
         assert (answer.status_code, answer.json()) == (201, {**GOOD, "tags": []})
 
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "application/vnd.api+json", "application/json; charset=utf-16", ""],
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/vnd.api+json",
+        "application/json; charset=utf-16",
+        "",
+    ],
 )
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient, content_type: str) -> None:
-    answer = await client.post("/api/v1/shifts", content=json.dumps(GOOD), headers={"content-type": content_type})
+    answer = await client.post(
+        "/api/v1/shifts", content=json.dumps(GOOD), headers={"content-type": content_type}
+    )
     problem(answer, 415, "unsupported_media_type")
 
 
@@ -223,10 +247,14 @@ async def test_encoded_bodies_are_refused(client: httpx.AsyncClient, encoding: s
         (b"1" * 5_000, "digits"),
     ],
 )
-async def test_json_that_parsers_disagree_about_is_400(client: httpx.AsyncClient, body: bytes, words: str) -> None:
+async def test_json_that_parsers_disagree_about_is_400(
+    client: httpx.AsyncClient, body: bytes, words: str
+) -> None:
     found = problem(await client.post("/api/v1/shifts", content=body, headers=JSON), 400, "bad_request")
     assert words in found["detail"]
-    found = protocol_error(await client.post("/RBV/credential", content=body, headers=JSON), 400, "invalid_request")
+    found = protocol_error(
+        await client.post("/RBV/credential", content=body, headers=JSON), 400, "invalid_request"
+    )
 
 
 async def test_each_fault_has_its_pointer(client: httpx.AsyncClient) -> None:
@@ -251,7 +279,9 @@ async def test_each_fault_has_its_pointer(client: httpx.AsyncClient) -> None:
         (1, "", "Input should be a valid dictionary or object to extract fields from"),
     ],
 )
-async def test_a_single_fault_is_named_in_field(client: httpx.AsyncClient, body: object, field: str, detail: str) -> None:
+async def test_a_single_fault_is_named_in_field(
+    client: httpx.AsyncClient, body: object, field: str, detail: str
+) -> None:
     found = problem(await client.post("/api/v1/shifts", json=body), 422, "invalid_request")
     assert found.get("field", "") == field
     assert [e["detail"] for e in found["errors"]] == [detail]
@@ -293,13 +323,17 @@ async def test_a_body_at_the_limit_and_a_path_with_its_own(client: httpx.AsyncCl
     assert "16" in problem(await client.post("/api/v1/shifts/imports", json=GOOD), 413, "too_large")["detail"]
 
 
-async def _raw(app: Any, headers: list[tuple[bytes, bytes]], *messages: dict[str, Any], path: str = "/api/v1/shifts") -> int:
+async def _raw(
+    app: Any, headers: list[tuple[bytes, bytes]], *messages: dict[str, Any], path: str = "/api/v1/shifts"
+) -> int:
     """Speak ASGI directly, for what no HTTP client would send."""
     queue = list(messages)
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
-        return queue.pop(0) if queue else await asyncio.Event().wait()  # type: ignore[func-returns-value]
+        if not queue:
+            await asyncio.Event().wait()
+        return queue.pop(0)
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -338,28 +372,42 @@ async def test_a_body_that_stops_coming_is_408() -> None:
 
 async def test_a_caller_that_goes_away_half_way_does_no_harm() -> None:
     half = {"type": "http.request", "body": b"{", "more_body": True}
-    status = await _raw(_app(), [(b"content-length", b"9"), (b"content-type", b"application/json")], half, {"type": "http.disconnect"})
+    status = await _raw(
+        _app(),
+        [(b"content-length", b"9"), (b"content-type", b"application/json")],
+        half,
+        {"type": "http.disconnect"},
+    )
     assert status in (400, 422, 499, 500)
 
 
-@pytest.mark.parametrize("kind", ["conflict", "own", "unauthenticated", "forbidden", "limited", "down", "invalid"])
+@pytest.mark.parametrize(
+    "kind", ["conflict", "own", "unauthenticated", "forbidden", "limited", "down", "invalid"]
+)
 async def test_each_error_has_its_answer(client: httpx.AsyncClient, kind: str) -> None:
     error = ERRORS[kind]()
     assert isinstance(error, PassportError)
     answer = await client.get(f"/api/v1/shifts/fail/{kind}")
     found = problem(answer, error.status, error.code)
-    assert (found["detail"], found["retryable"], found["who_can_fix"]) == (error.detail, error.retryable, error.who_can_fix)
+    assert (found["detail"], found["retryable"], found["who_can_fix"]) == (
+        error.detail,
+        error.retryable,
+        error.who_can_fix,
+    )
     assert found["instance"] == f"/api/v1/shifts/fail/{kind}"
     assert found["type"] == f"{PUBLIC_URL}/problems/{error.code}"
-    assert error.headers.items() <= answer.headers.items() or all(answer.headers[k] == v for k, v in error.headers.items())
+    assert error.headers.items() <= answer.headers.items() or all(
+        answer.headers[k] == v for k, v in error.headers.items()
+    )
 
 
 async def test_the_errors_own_facts_are_in_the_answer(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/v1/shifts/fail/limited")).headers["retry-after"] == "3"
     assert (await client.get("/api/v1/shifts/fail/own")).json()["field"] == "/ward"
-    assert 'error="insufficient_scope", scope="staff:write"' in (
-        await client.get("/api/v1/shifts/fail/forbidden")
-    ).headers["www-authenticate"]
+    assert (
+        'error="insufficient_scope", scope="staff:write"'
+        in (await client.get("/api/v1/shifts/fail/forbidden")).headers["www-authenticate"]
+    )
 
 
 async def test_what_nobody_caught_is_500_without_a_word_about_it(client: httpx.AsyncClient) -> None:
@@ -393,11 +441,18 @@ async def test_nul_in_a_query_is_400(client: httpx.AsyncClient) -> None:
 
 
 async def test_pages_of_another_origin_change_nothing(client: httpx.AsyncClient) -> None:
-    for origin in ("https://evil.example", "null", "https://issuer.example.evil.example", "http://issuer.example"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        "https://issuer.example.evil.example",
+        "http://issuer.example",
+    ):
         answer = await client.post("/api/v1/shifts", json=GOOD, headers={"origin": origin})
         problem(answer, 403, "forbidden")
     assert (await client.post("/api/v1/shifts", json=GOOD, headers={"origin": PUBLIC_URL})).status_code == 201
-    assert (await client.get("/api/v1/shifts/1", headers={"origin": "https://evil.example"})).status_code == 200
+    assert (
+        await client.get("/api/v1/shifts/1", headers={"origin": "https://evil.example"})
+    ).status_code == 200
 
 
 async def test_the_host_header_is_believed_nowhere(client: httpx.AsyncClient) -> None:
@@ -413,7 +468,9 @@ async def test_protocol_routes_speak_oauth(client: httpx.AsyncClient) -> None:
     assert (await client.get("/RBV/fail/down")).headers["retry-after"] == "30"
     protocol_error(await client.get("/RBV/fail/limited"), 429, "temporarily_unavailable")
     protocol_error(await client.get("/RBV/fail/conflict"), 409, "invalid_request")
-    protocol_error(await client.post("/RBV/notification", data={"notification_id": "too long"}), 400, "invalid_request")
+    protocol_error(
+        await client.post("/RBV/notification", data={"notification_id": "too long"}), 400, "invalid_request"
+    )
     protocol_error(await client.post("/RBV/notification"), 400, "invalid_request")
     assert (await client.post("/RBV/notification", data={"notification_id": "ok"})).json() == {"id": "ok"}
 
@@ -442,20 +499,28 @@ async def test_form_bodies_are_read(client: httpx.AsyncClient) -> None:
         (b"a=1", {}),
     ],
 )
-async def test_form_bodies_that_are_refused(client: httpx.AsyncClient, body: bytes, headers: dict[str, str]) -> None:
+async def test_form_bodies_that_are_refused(
+    client: httpx.AsyncClient, body: bytes, headers: dict[str, str]
+) -> None:
     protocol_error(await client.post("/RBV/token", content=body, headers=headers), 400, "invalid_request")
 
 
-@pytest.mark.parametrize(("body", "headers"), [(b"[]", JSON), (b"", JSON), (b"{}", FORM), (b'"x"', JSON), (b" " * 2_001, JSON)])
+@pytest.mark.parametrize(
+    ("body", "headers"), [(b"[]", JSON), (b"", JSON), (b"{}", FORM), (b'"x"', JSON), (b" " * 2_001, JSON)]
+)
 async def test_json_bodies_of_protocols_that_are_refused(
     client: httpx.AsyncClient, body: bytes, headers: dict[str, str]
 ) -> None:
-    protocol_error(await client.post("/RBV/credential", content=body, headers=headers), 400, "invalid_request")
+    protocol_error(
+        await client.post("/RBV/credential", content=body, headers=headers), 400, "invalid_request"
+    )
 
 
 async def test_versions_are_named_before_a_change(client: httpx.AsyncClient) -> None:
     async def change(tag: str | None) -> httpx.Response:
-        return await client.put("/api/v1/shifts/1", json=GOOD, headers={} if tag is None else {"if-match": tag})
+        return await client.put(
+            "/api/v1/shifts/1", json=GOOD, headers={} if tag is None else {"if-match": tag}
+        )
 
     problem(await change(None), 428, "precondition_required")
     problem(await change('"6"'), 412, "precondition_failed")
@@ -485,7 +550,9 @@ async def test_the_catalogue_resolves(client: httpx.AsyncClient) -> None:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert entry["title"] in page.text
         assert "<script" not in page.text
-        assert (await client.get("/problems", headers={"accept": "text/html"})).text.count(f"/problems/{entry['code']}\"") == 1
+        assert (await client.get("/problems", headers={"accept": "text/html"})).text.count(
+            f'/problems/{entry["code"]}"'
+        ) == 1
 
 
 def test_two_problems_may_not_share_a_slug() -> None:
@@ -525,7 +592,9 @@ async def test_metrics_have_as_many_series_as_routes(client: httpx.AsyncClient) 
         await client.get(f"/guess/{number}")
         await client.request(f"METHOD{number}", "/health/live")
     lines = (await client.get("/metrics")).text.splitlines()
-    counted = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines if "http_requests_total{" in line}
+    counted = {
+        line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in lines if "http_requests_total{" in line
+    }
     assert counted == {
         'passport_http_requests_total{method="GET",route="/api/v1/shifts/{shift_id}",status="200"}': "20.0",
         'passport_http_requests_total{method="GET",route="/RBV/statuslists/{list_id}",status="200"}': "20.0",
@@ -537,13 +606,20 @@ async def test_metrics_have_as_many_series_as_routes(client: httpx.AsyncClient) 
 async def test_applications_in_one_process_count_apart() -> None:
     first, second = _app(), _app()
     first.state.metrics.outcome("credential.issued")
-    assert b'passport_outcomes_total{event="credential.issued",reason="ok"} 1.0' in first.state.metrics.render()
+    assert (
+        b'passport_outcomes_total{event="credential.issued",reason="ok"} 1.0' in first.state.metrics.render()
+    )
     assert b"credential.issued" not in second.state.metrics.render()
 
 
 @both_databases
 async def test_a_database_that_is_gone_is_503_and_the_rest_works(databases: FreshDatabases) -> None:
-    gone = databases.attach("postgresql://postgres@127.0.0.1:1/x" if databases.dialect == "postgresql" else "sqlite:////proc/x.db", shared=True)
+    gone = databases.attach(
+        "postgresql://postgres@127.0.0.1:1/x"
+        if databases.dialect == "postgresql"
+        else "sqlite:////proc/x.db",
+        shared=True,
+    )
     router = management_router("/api/v1/rows")
 
     @router.get("")
@@ -558,7 +634,9 @@ async def test_a_database_that_is_gone_is_503_and_the_rest_works(databases: Fres
         assert (await client.get("/health/live")).status_code == 200
 
 
-async def test_a_value_the_database_cannot_hold_is_422(databases: FreshDatabases, client: httpx.AsyncClient) -> None:
+async def test_a_value_the_database_cannot_hold_is_422(
+    databases: FreshDatabases, client: httpx.AsyncClient
+) -> None:
     from sqlalchemy.exc import DataError
 
     from passport_shared.service.database_faults import as_answer
@@ -569,7 +647,9 @@ async def test_a_value_the_database_cannot_hold_is_422(databases: FreshDatabases
 
 OPENAPI_STATUSES = {
     ("post", "/api/v1/shifts"): {"201", "400", "401", "403", "409", "413", "415", "422", "429", "503"},
-    ("post", "/api/v1/shifts/{shift_id}/end"): {"204", "400", "401", "403", "404", "409", "413", "415", "422", "429", "503"},
+    ("post", "/api/v1/shifts/{shift_id}/end"): {
+        "204", "400", "401", "403", "404", "409", "413", "415", "422", "429", "503",
+    },
     ("get", "/api/v1/shifts/search"): {"200", "400", "401", "403", "413", "415", "422", "429", "503"},
     ("put", "/api/v1/shifts/{shift_id}"): {
         "200", "400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "429", "503",

@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from passport_testkit.databases import FreshDatabases, at_once, both_databases, postgresql_only
-from passport_testkit.postgres_cluster import Cluster
 from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
     Index,
+    Insert,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -40,6 +40,8 @@ from passport_shared.service.db import (
     new_metadata,
     violates,
 )
+from passport_testkit.databases import FreshDatabases, at_once, both_databases, postgresql_only
+from passport_testkit.postgres_cluster import Cluster
 
 METADATA = new_metadata()
 ITEMS = Table(
@@ -209,7 +211,7 @@ async def test_a_violated_constraint_is_told_by_name(databases: FreshDatabases) 
     async with db.write() as conn:
         await conn.execute(insert(ITEMS).values(id="a", colour="red", size=1))
         await conn.execute(insert(OWNERS).values(id="a", code="x"))
-    cases = [
+    cases: list[tuple[Insert, UniqueConstraint | PrimaryKeyConstraint | Index]] = [
         (insert(ITEMS).values(id="a"), ITEMS.primary_key),
         (insert(ITEMS).values(id="b", colour="red", size=1), colour_and_size),
         (insert(OWNERS).values(id="b", code="x"), OWNER_CODE),
@@ -296,7 +298,8 @@ async def test_several_processes_on_postgresql_lose_no_step(databases: FreshData
     ]
     for process in processes:
         process.start()
-    await asyncio.to_thread(lambda: [process.join() for process in processes])
+    for process in processes:
+        await asyncio.to_thread(process.join)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     async with db.read() as conn:
         assert (await conn.execute(select(ITEMS.c.count))).scalar_one() == 30
@@ -357,7 +360,7 @@ async def test_a_missing_table_is_a_fault(databases: FreshDatabases) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y", "oracle://x"])
 def test_only_our_databases_are_understood(url: str) -> None:
-    with pytest.raises(ValueError, match="SQLite needs a file|start with sqlite"):
+    with pytest.raises(ValueError, match=r"SQLite needs a file|start with sqlite"):
         driver_url(url)
 
 

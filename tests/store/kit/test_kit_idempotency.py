@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from passport_testkit.clock import FrozenClock
-from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from sqlalchemy import Column, Table, Text, func, insert, select
 from starlette.requests import Request
 
@@ -16,6 +14,8 @@ from passport_shared.service import idempotency
 from passport_shared.service.db import Database, new_metadata
 from passport_shared.service.idempotency import Claim, Idempotency, IdempotentCall, Outcome, call_of, key_of
 from passport_shared.service.problems import BadRequest, PassportError
+from passport_testkit.clock import FrozenClock
+from passport_testkit.databases import FreshDatabases, at_once, both_databases
 
 METADATA = new_metadata()
 CLAIMS = idempotency.tables(METADATA)
@@ -176,12 +176,16 @@ def _request(*keys: str, path: str = "/things", query: str = "", body: bytes = b
     return Request(scope, receive)
 
 
-@pytest.mark.parametrize(("sent", "key"), [((), None), (("abc",), "abc"), (('"abc"',), "abc"), (("x" * 255,), "x" * 255)])
+@pytest.mark.parametrize(
+    ("sent", "key"), [((), None), (("abc",), "abc"), (('"abc"',), "abc"), (("x" * 255,), "x" * 255)]
+)
 def test_keys_are_read_with_and_without_quotes(sent: tuple[str, ...], key: str | None) -> None:
     assert key_of(_request(*sent)) == key
 
 
-@pytest.mark.parametrize("sent", [("",), ('""',), ("a b",), ("a\tb",), ("x" * 256,), ('"a',), ("café",), ("a", "b")])
+@pytest.mark.parametrize(
+    "sent", [("",), ('""',), ("a b",), ("a\tb",), ("x" * 256,), ('"a',), ("café",), ("a", "b")]
+)
 def test_unusable_keys_are_refused(sent: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest, match="1 to 255 visible ASCII") as caught:
         key_of(_request(*sent))

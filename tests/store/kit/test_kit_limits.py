@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from passport_testkit.clock import FrozenClock
-from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from sqlalchemy import select
 
 from passport_shared.service import limits
 from passport_shared.service.db import new_metadata
 from passport_shared.service.limits import Rate, RateLimiter
 from passport_shared.service.problems import TooManyRequests
+from passport_testkit.clock import FrozenClock
+from passport_testkit.databases import FreshDatabases, at_once, both_databases
 
 METADATA = new_metadata()
 TABLES = limits.tables(METADATA)
@@ -50,7 +50,11 @@ async def test_a_burst_then_one_per_interval(limiter: RateLimiter, clock: Frozen
 @both_databases
 async def test_subjects_and_limits_do_not_share(limiter: RateLimiter) -> None:
     once = Rate(name="once", limit=1, per=timedelta(hours=1))
-    for rate, subject in ((once, "a"), (once, "b"), (Rate(name="other", limit=1, per=timedelta(hours=1)), "a")):
+    for rate, subject in (
+        (once, "a"),
+        (once, "b"),
+        (Rate(name="other", limit=1, per=timedelta(hours=1)), "a"),
+    ):
         assert await limiter.try_spend(rate, subject) is None
         assert await limiter.try_spend(rate, subject) is not None
 
@@ -81,7 +85,9 @@ async def test_a_smaller_burst_spreads_the_rate(limiter: RateLimiter, clock: Fro
 
 
 @both_databases
-async def test_purging_forgets_only_who_has_earned_everything_back(limiter: RateLimiter, clock: FrozenClock) -> None:
+async def test_purging_forgets_only_who_has_earned_everything_back(
+    limiter: RateLimiter, clock: FrozenClock
+) -> None:
     await limiter.spend(TOKEN, "hr")
     assert await limiter.purge() == 0
     clock.advance(timedelta(seconds=10))

@@ -9,12 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from passport_testkit.databases import FreshDatabases, at_once, both_databases, postgresql_only
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, insert, select, text
 
 from passport_shared.service import audit, auth, documents, idempotency, jobs, keys, limits, outbox
-from passport_shared.service.db import Database, DatabaseInUse, JsonText, UtcDateTime, check, migrate, new_metadata, pending
+from passport_shared.service.db import (
+    Database,
+    DatabaseInUse,
+    JsonText,
+    UtcDateTime,
+    check,
+    migrate,
+    new_metadata,
+    pending,
+)
 from passport_shared.service.migration import revise
+from passport_testkit.databases import FreshDatabases, at_once, both_databases, postgresql_only
 
 
 def _first() -> MetaData:
@@ -80,7 +89,9 @@ async def test_the_history_leads_to_the_tables(databases: FreshDatabases, packag
 
 
 @both_databases
-async def test_a_difference_between_code_and_database_is_found(databases: FreshDatabases, package: str) -> None:
+async def test_a_difference_between_code_and_database_is_found(
+    databases: FreshDatabases, package: str
+) -> None:
     url = await _with_history(databases, package)
     await migrate(url, package)
     differences = await check(url, package, _first())
@@ -102,7 +113,9 @@ async def test_a_migration_that_fails_changes_nothing(databases: FreshDatabases,
     url = await _with_history(databases, package)
     versions = Path(str(importlib.import_module(f"{package}.store.migrations").__path__[0])) / "versions"
     second = next(versions.glob("0002_*.py"))
-    second.write_text(second.read_text().replace("def downgrade", "    raise RuntimeError('power cut')\n\n\ndef downgrade"))
+    second.write_text(
+        second.read_text().replace("def downgrade", "    raise RuntimeError('power cut')\n\n\ndef downgrade")
+    )
     await migrate(url, package, "0001")
     with pytest.raises(RuntimeError, match="power cut"):
         await migrate(url, package)
@@ -117,7 +130,9 @@ async def test_two_replicas_that_migrate_at_once_take_turns(databases: FreshData
     assert await pending(url, package) == []
 
 
-async def test_a_running_service_is_not_migrated_under_its_feet(databases: FreshDatabases, package: str) -> None:
+async def test_a_running_service_is_not_migrated_under_its_feet(
+    databases: FreshDatabases, package: str
+) -> None:
     url = await _with_history(databases, package)
     async with Database(url, name="running"):
         with pytest.raises(DatabaseInUse):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from passport_testkit.databases import FreshDatabases, both_databases
 from sqlalchemy import Column, Integer, Table, Text, insert, select
 
 from passport_shared.formats import strict
 from passport_shared.service.db import Database, UtcDateTime, new_metadata
 from passport_shared.service.paging import PageQuery, decode_cursor, encode_cursor, fetch_page
 from passport_shared.service.problems import BadRequest
+from passport_testkit.databases import FreshDatabases, both_databases
 
 METADATA = new_metadata()
 EVENTS = Table(
@@ -53,7 +53,9 @@ async def _walk(db: Database, limit: int, *, descending: bool, columns: list[str
 @both_databases
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("columns", [["id"], ["at", "id"], ["size", "at", "id"]])
-async def test_every_item_once_and_in_order(databases: FreshDatabases, descending: bool, columns: list[str]) -> None:
+async def test_every_item_once_and_in_order(
+    databases: FreshDatabases, descending: bool, columns: list[str]
+) -> None:
     db = await _filled(databases, 11)
     async with db.read() as conn:
         order = [EVENTS.c[name].desc() if descending else EVENTS.c[name] for name in columns]
@@ -76,7 +78,12 @@ async def test_new_items_do_not_disturb_a_reader(databases: FreshDatabases) -> N
     query = PageQuery(3)
     async with db.read() as conn:
         first, cursor = await fetch_page(
-            conn, select(EVENTS), list_name="events", order_by=[EVENTS.c.at, EVENTS.c.id], query=query, descending=True
+            conn,
+            select(EVENTS),
+            list_name="events",
+            order_by=[EVENTS.c.at, EVENTS.c.id],
+            query=query,
+            descending=True,
         )
     async with db.write() as conn:
         await conn.execute(insert(EVENTS).values(id="new", at=START + timedelta(days=1), size=0))

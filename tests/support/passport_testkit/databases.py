@@ -50,7 +50,7 @@ class FreshDatabases:
     async def open(
         self, package: str | None = None, *, name: str = "test", metadata: MetaData | None = None
     ) -> Database:
-        """An open Database on a new database, closed after the test; with ``metadata`` its tables are created."""
+        """A new database, opened and closed for the test; with ``metadata`` its tables are created."""
         database = self.attach(await self.url(package), name=name)
         if metadata is not None:
             async with database.write() as conn:
@@ -164,7 +164,7 @@ async def database(databases: FreshDatabases) -> Database:
 
 
 async def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """Run ``count`` coroutines of ``act(i)`` as tasks that start together; exceptions are returned, not raised."""
+    """Run ``act(i)`` in ``count`` tasks that start together; exceptions are returned, not raised."""
     gate = asyncio.Event()
 
     async def one(index: int) -> object:

@@ -91,12 +91,14 @@ class Cluster:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **({} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}),
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
         )
 
 
 def server_programs() -> Path | None:
-    """The folder of ``initdb`` and ``pg_ctl``: ``PG_BIN``, the newest of the machine, the wheel's; None without any."""
+    """The folder of ``initdb`` and ``pg_ctl``: ``PG_BIN``, the machine's newest, the wheel's; else None."""
     candidates = [Path(os.environ["PG_BIN"])] if "PG_BIN" in os.environ else []
     machine = Path("/usr/lib/postgresql")
     if machine.is_dir():
@@ -150,11 +152,18 @@ def _unprivileged(root: Path) -> int | None:
 
 
 def _reachable(programs: Path, root: Path, user: int | None) -> Path:
-    """The programs where the unprivileged user can run them: a virtual environment may lie in a private folder."""
-    as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    """The programs where the unprivileged user can run them: ours may lie in a private folder."""
     probe = [str(programs / "initdb"), "--version"]
     try:
-        subprocess.run(probe, check=True, capture_output=True, cwd=root, **as_user)
+        subprocess.run(
+            probe,
+            check=True,
+            capture_output=True,
+            cwd=root,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
     except (OSError, subprocess.CalledProcessError):
         copied = root / "server"
         shutil.copytree(programs.parent, copied, symlinks=True)

@@ -1,8 +1,8 @@
 """The application factory: what every service of the suite does alike (design §6).
 
 A service gives its routers, its plain protocol routes and its readiness checks; this adds the edge, the error
-forms, health, metrics, the problem catalogue and an OpenAPI document that says the truth. It opens nothing: that
-is the lifespan's business.
+forms, health, metrics, the problem catalogue and an OpenAPI document that says the truth. It opens nothing:
+that is the lifespan's business.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, by_status)
 
 
-_BY_STATUS = {problem.status: problem for problem in reversed(COMMON.values())}
+_BY_STATUS = {problem.status: problem for problem in [*COMMON.values()][::-1]}
 
 
 def _from_status(error: HTTPException) -> PassportError:

@@ -1,7 +1,7 @@
-"""The command every service has: ``serve``, ``migrate``, ``check-config`` and ``openapi``, and its own beside them.
+"""The command every service has: ``serve``, ``migrate``, ``check-config``, ``openapi``, and its own.
 
-Settings are read from the environment when a command runs, never at import. A command answers a person: one line
-that says what is wrong and what to do, exit code 1 for a refusal and 2 for a mistyped command.
+Settings are read from the environment when a command runs, never at import. A command answers a person: one
+line that says what is wrong and what to do, exit code 1 for a refusal and 2 for a mistyped command.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
-from passport_shared.service.db import DatabaseInUse, DatabaseUnsafe
+from passport_shared.service.db import Database, DatabaseInUse, DatabaseUnsafe
 from passport_shared.service.migration import check, migrate, pending, revise
 from passport_shared.service.observability import configure_logging
 from passport_shared.service.server import CannotServe, serve
@@ -41,7 +41,8 @@ class Command(Generic[S]):
     Args:
         name: as typed; may hold a space for a group, such as ``tenant enrol``.
         help: one line.
-        run: gets the parsed arguments and the settings; may be a coroutine function; returns an exit code or None.
+        run: gets the parsed arguments and the settings; may be a coroutine function; returns an exit code or
+            None.
         configure: adds the command's arguments.
     """
 
@@ -161,13 +162,23 @@ def _serve(_: argparse.Namespace, program: ServiceProgram[S]) -> None:
     faults = check_config(program.settings)
     if faults:
         raise CommandFailed("the configuration is not usable:\n  " + "\n  ".join(faults))
-    missing = asyncio.run(pending(settings.database_url, program.package))
+    missing = asyncio.run(_unready(settings, program))
     if missing:
         raise CommandFailed(
-            f"the database lacks {len(missing)} migration(s) ({', '.join(missing)}): run '{program.prog} migrate' first"
+            f"the database lacks {len(missing)} migration(s) ({', '.join(missing)}): run '{program.prog} "
+            f"migrate' first"
         )
     configure_logging(program.service, program.version, level=settings.log_level)
     serve(program.build(settings), settings)
+
+
+async def _unready(settings: ServiceSettings, program: ServiceProgram[S]) -> list[str]:
+    """What is pending; else open the database once, so that a refusal is one line and no stack."""
+    missing = await pending(settings.database_url, program.package)
+    if not missing:
+        async with Database(settings.database_url, name=program.service, durable=settings.durable):
+            pass
+    return missing
 
 
 def _migrate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,6 +235,7 @@ def _check_config(arguments: argparse.Namespace, program: ServiceProgram[S]) -> 
 
 
 def _openapi(_: argparse.Namespace, program: ServiceProgram[S]) -> None:
-    # The document is the same for every deployment, so it is made from the examples, not from the environment.
+    # The document is the same for every deployment, so it is made from the examples, not from the
+    # environment.
     document = program.build(program.settings.example()).openapi()
     print(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))

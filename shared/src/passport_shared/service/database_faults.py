@@ -1,7 +1,7 @@
-"""What a fault that nobody caught means to the caller: a dependency down, a value that cannot be stored, or ours.
+"""What a fault nobody caught means to the caller: a dependency down, a value that cannot be stored, or ours.
 
-A database that is gone, full, locked or read-only is 503 and the same request can succeed later; everything else
-is 500 with fixed text. The cause is for the log.
+A database that is gone, full, locked or read-only is 503 and the same request can succeed later; everything
+else is 500 with fixed text. The cause is for the log.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _SQLITE_UNAVAILABLE = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
-# PostgreSQL classes: connection, insufficient resources, operator intervention, system error; lock and statement
-# timeouts; a standby that cannot write.
+# PostgreSQL classes: connection, insufficient resources, operator intervention, system error; lock and
+# statement timeouts; a standby that cannot write.
 _POSTGRESQL_UNAVAILABLE = ("08", "53", "57", "58", "55P03", "25006", "40001", "40P01")
 
 

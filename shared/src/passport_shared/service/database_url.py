@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class DatabaseInUse(RuntimeError):
@@ -20,7 +21,10 @@ def driver_url(url: str) -> URL:
     Raises:
         ValueError: neither ``sqlite:///path`` nor ``postgresql://…``, or SQLite without a file.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("database URLs start with sqlite:/// or postgresql://") from None
     match parsed.get_backend_name():
         case "sqlite":
             if not parsed.database or parsed.database == ":memory:":
@@ -52,7 +56,8 @@ class FileLock:
             holder = handle.read(32).strip() or "unknown"
             handle.close()
             message = (
-                f"{self._path.with_suffix('')} is in use by process {holder}: SQLite serves one process per service. "
+                f"{self._path.with_suffix('')} is in use by process {holder}: SQLite serves one process "
+                f"per service. "
                 "Stop it first, or use PostgreSQL for several replicas."
             )
             raise DatabaseInUse(message) from None
@@ -62,7 +67,7 @@ class FileLock:
         self._handle = handle
 
     def release(self) -> None:
-        """Give the lock back; the empty lock file stays, because removing it would race with the next holder."""
+        """Give the lock back; the file stays, because removing it would race with the next holder."""
         if self._handle is not None:
             self._handle.close()
             self._handle = None

@@ -1,9 +1,9 @@
 """One database per service: SQLite in a file, or PostgreSQL (design §7).
 
-``read()`` gives a connection in AUTOCOMMIT, ``write()`` one transaction that commits when its block ends cleanly,
-``hot()`` one data-modifying statement without a transaction around it. On SQLite every write goes through one
-connection that opens with BEGIN IMMEDIATE, and a lock file keeps a second process out. This is the only module
-that commits. It retries nothing: a caller that wants another attempt knows why.
+``read()`` gives a connection in AUTOCOMMIT, ``write()`` one transaction that commits when its block ends
+cleanly, ``hot()`` one data-modifying statement without a transaction around it. On SQLite every write goes
+through one connection that opens with BEGIN IMMEDIATE, and a lock file keeps a second process out. This is
+the only module that commits. It retries nothing: a caller that wants another attempt knows why.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 
 from sqlalchemy import (
     URL,
+    Dialect,
     Executable,
     Index,
     PrimaryKeyConstraint,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -77,7 +79,8 @@ class Database:
         url: ``sqlite:///path`` or ``postgresql://…``.
         name: the service's name, shown in PostgreSQL's activity and in messages.
         shared: open a SQLite file without the exclusive lock, for a short command beside a running service.
-        durable: refuse a PostgreSQL server that does not flush commits; False only where data may be lost (tests).
+        durable: refuse a PostgreSQL server that does not flush commits; False only where data may be lost
+            (tests).
     """
 
     def __init__(self, url: str, *, name: str, shared: bool = False, durable: bool = True) -> None:
@@ -111,19 +114,9 @@ class Database:
             DatabaseInUse: SQLite, and another process holds the file.
             DatabaseUnsafe: a commit would not be durable.
         """
-        if self._opened:
-            return
         async with self._opening:
-            if self._opened:
-                return
-            if self._lock is not None:
-                self._lock.acquire()
-            try:
-                await self._assert_durable()
-            except BaseException:
-                await self.close()
-                raise
-            self._opened = True
+            if not self._opened:
+                await self._open_once()
 
     async def close(self) -> None:
         """Close every connection and release the lock; the database may be opened again."""
@@ -144,7 +137,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed when the block ends cleanly, before anything after it runs; else rolled back.
+        """One transaction: committed when the block ends cleanly, before anything after it; else rolled back.
 
         No network call and no signature belongs inside: on SQLite every other writer waits.
         """
@@ -162,10 +155,10 @@ class Database:
     ) -> list[RowMapping]:
         """Run one data-modifying statement, durable when it returns, and give its RETURNING rows.
 
-        PostgreSQL runs its statement in AUTOCOMMIT (one round trip). SQLite runs its own form inside one write:
-        a statement, a list of statements, or a function of the connection. Of a list the last statement's rows are
-        returned, and the first statement that returns no row ends the unit there: the equivalent of a CTE whose
-        consumers find nothing.
+        PostgreSQL runs its statement in AUTOCOMMIT (one round trip). SQLite runs its own form inside one
+        write: a statement, a list of statements, or a function of the connection. Of a list the last
+        statement's rows are returned, and the first statement that returns no row ends the unit there: the
+        equivalent of a CTE whose consumers find nothing.
         """
         values = dict(params or {})
         if self.dialect != "sqlite":
@@ -188,6 +181,16 @@ class Database:
         async with self.read() as conn:
             await conn.execute(text("SELECT 1"))
 
+    async def _open_once(self) -> None:
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            await self._assert_durable()
+        except BaseException:
+            await self.close()
+            raise
+        self._opened = True
+
     async def _assert_durable(self) -> None:
         if self.dialect == "sqlite":
             async with self._writer.connect() as conn:
@@ -200,7 +203,8 @@ class Database:
             async with self._reader.connect() as conn:
                 result = await conn.execute(
                     text(
-                        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes')"
+                        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', "
+                        "'synchronous_commit', 'full_page_writes')"
                     )
                 )
                 found = {row.name: row.setting for row in result}
@@ -244,10 +248,10 @@ def violates(error: IntegrityError, constraint: UniqueConstraint | PrimaryKeyCon
 
 
 def _constraint_name(constraint: UniqueConstraint | PrimaryKeyConstraint | Index) -> str:
-    from sqlalchemy.dialects import postgresql
-
-    preparer = postgresql.dialect().identifier_preparer
-    return cast("str", preparer.format_constraint(constraint)).strip('"')
+    # What PostgreSQL would be told at creation: long names are cut.
+    dialect: Dialect = PGDialect()  # type: ignore[no-untyped-call]
+    name = dialect.identifier_preparer.format_constraint(constraint)
+    return "" if name is None else name.strip('"')
 
 
 def _driver_error(error: IntegrityError) -> BaseException:

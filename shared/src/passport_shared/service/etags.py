@@ -1,4 +1,4 @@
-"""Entity tags: who changes a resource says which version, and who reads it may be told "not modified" (RFC 9110 §13)."""
+"""Entity tags (RFC 9110 §13): a change names the version it changes, a reader may hear "not modified"."""
 
 import hashlib
 from typing import Annotated

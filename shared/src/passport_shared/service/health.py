@@ -1,7 +1,8 @@
 """Liveness and readiness (style.md §4.7): is the process running, and should it get requests.
 
-Liveness does no I/O. Readiness runs the service's own checks, its database and its keys, never other services, or
-one outage would stop them all. What is wrong goes to the log and the metric; the answer only names the check.
+Liveness does no I/O. Readiness runs the service's own checks, its database and its keys, never other
+services, or one outage would stop them all. What is wrong goes to the log and the metric; the answer only
+names the check.
 """
 
 from __future__ import annotations

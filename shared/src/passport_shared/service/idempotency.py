@@ -1,11 +1,12 @@
 """``Idempotency-Key`` on every POST: per client and route, for 24 hours (design §6).
 
-The first request with a key claims it by one insert, which two replicas cannot both win. What is kept is the id
-of the resource the request made, never its answer: a repetition is answered by reading that resource. The key
-itself is kept as a hash, because clients put names into keys.
+The first request with a key claims it by one insert, which two replicas cannot both win. What is kept is the
+id of the resource the request made, never its answer: a repetition is answered by reading that resource. The
+key itself is kept as a hash, because clients put names into keys.
 
 An operation that calls ``claim.complete(conn, id)`` inside its own transaction runs exactly once whatever
-crashes: either both are committed or neither. A claim that nobody completed may be taken over after its lease.
+crashes: either both are committed or neither. A claim that nobody completed may be taken over after its
+lease.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ RETRY_AFTER = timedelta(seconds=1)
 
 RUNNING, DONE = "running", "done"  # PERSISTED
 
-# draft-ietf-httpapi-idempotency-key-header wants a quoted string; most clients send a bare one. Both are read.
+# draft-ietf-httpapi-idempotency-key-header wants a quoted string; most clients send a bare one. Both are
+# read.
 _KEY = re.compile(r'"([\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 
 
@@ -133,7 +135,8 @@ class Claim:
         """Record what was made, in the transaction that makes it.
 
         Raises:
-            PassportError: ``request_in_progress``: the lease ran out and another request took over; roll back.
+            PassportError: ``request_in_progress``: the lease ran out and another request took over; roll
+                back.
         """
         if self._call is None:
             return

@@ -1,8 +1,8 @@
 """Rate limits that survive a restart and hold across replicas: one row per limit and subject.
 
-The row holds the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): a subject may spend
-``burst`` requests at once and earns one back every ``per / limit``. One conditional statement decides and spends.
-Subjects are kept as hashes, because they may be addresses.
+The row holds the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371): a subject may
+spend ``burst`` requests at once and earns one back every ``per / limit``. One conditional statement decides
+and spends. Subjects are kept as hashes, because they may be addresses.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def tables(metadata: MetaData) -> LimitTables:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """A limit: ``limit`` requests per ``per``, of which ``burst`` may come at once (all of them by default)."""
+    """A limit: ``limit`` requests per ``per``, of which ``burst`` may come at once (all by default)."""
 
     name: str
     limit: int

@@ -1,7 +1,7 @@
 """The names under which facts stand in log lines and metric labels: one spelling for the whole suite.
 
-A log line is an event, ``<noun of the specification>.<past participle>``, and facts under these keys. Facts are
-ids, codes and durations; personal data has no key here.
+A log line is an event, ``<noun of the specification>.<past participle>``, and facts under these keys. Facts
+are ids, codes and durations; personal data has no key here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The edge of every service: what happens to a request before a route sees it, and to its answer after.
 
-One ASGI middleware, because each layer costs on the hot paths: request id, trace parent, body limits, security
-headers, the metrics and the log line of the request, and the last answer for what nobody caught. It knows two
-surfaces, management (problem+json) and protocol (OAuth JSON), told apart by path until a route says otherwise.
+One ASGI middleware, because each layer costs on the hot paths: request id, trace parent, body limits,
+security headers, the metrics and the log line of the request, and the last answer for what nobody caught. It
+knows two surfaces, management (problem+json) and protocol (OAuth JSON), told apart by path until a route says
+otherwise.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -166,7 +169,7 @@ class Edge:
         return self._options.max_body_bytes
 
     async def _bounded(self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> Receive:
-        """Read the whole body within the limit, then replay it: no route sees half a body or too much of one."""
+        """Read the whole body within the limit, then replay it: no route sees half a body or too much."""
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
         limit = self._limit(scope["path"])
@@ -236,7 +239,7 @@ class _Exchange:
 
 
 def route_template(scope: Mapping[str, Any], templates: Mapping[Any, str]) -> str:
-    """The template of the route that served the request, so that metrics have as many series as there are routes.
+    """The template of the route that served the request: metrics have as many series as there are routes.
 
     FastAPI leaves its route in the scope; a plain route leaves its endpoint, whose path ``templates`` knows.
     """

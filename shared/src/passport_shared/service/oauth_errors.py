@@ -1,7 +1,7 @@
 """Errors of the protocol endpoints: ``{"error", "error_description"}``, never cached (style.md §4.3).
 
-The codes are the specification's own (OpenID4VCI, OpenID4VP, RFC 6749, OpenID Federation); which one, with which
-status, is decided where the error is raised.
+The codes are the specification's own (OpenID4VCI, OpenID4VP, RFC 6749, OpenID Federation); which one, with
+which status, is decided where the error is raised.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Logs and metrics of one service (style.md §4.7).
 
-Logs are JSON lines through structlog; the standard library's loggers and uvicorn's are routed through the same
-processors, so that redaction sees everything. Metrics live in a registry per application; their labels are route
-templates and closed reasons, never values from a request.
+Logs are JSON lines through structlog; the standard library's loggers and uvicorn's are routed through the
+same processors, so that redaction sees everything. Metrics live in a registry per application; their labels
+are route templates and closed reasons, never values from a request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The metrics of one application, in its own registry, so that two applications in one process do not meet."""
+    """The metrics of one application, in its own registry: two applications in one process do not meet."""
 
     def __init__(self, service: str, version: str) -> None:
         self.registry = CollectorRegistry()

@@ -1,8 +1,8 @@
 """The OpenAPI document at ``/openapi.json``: every status that can occur, in the form it occurs in.
 
 FastAPI documents its own 422 and nothing of what the edge and the handlers answer. Here every management
-operation gets the problems it can give, by its shape: a body can be malformed, too large or of another type; a
-path parameter can name nothing; a change can conflict. Protocol operations get the OAuth error form.
+operation gets the problems it can give, by its shape: a body can be malformed, too large or of another type;
+a path parameter can name nothing; a change can conflict. Protocol operations get the OAuth error form.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROTOCOL_ERROR = {
     "required": ["error", "error_description"],
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
 }
-_BY_STATUS = {str(problem.status): problem.title for problem in reversed(COMMON.values())}
+_BY_STATUS = {str(problem.status): problem.title for problem in [*COMMON.values()][::-1]}
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
 

@@ -1,8 +1,8 @@
 """Cursor paging of management lists: ``{"items": […], "next": "…" | null}`` (design §6).
 
-A cursor holds the sort key of the last item seen and the list it belongs to, so a list may grow while it is read
-without an item shown twice or left out. Clients treat it as opaque; a cursor that was altered or belongs to
-another list is refused, never guessed at.
+A cursor holds the sort key of the last item seen and the list it belongs to, so a list may grow while it is
+read without an item shown twice or left out. Clients treat it as opaque; a cursor that was altered or belongs
+to another list is refused, never guessed at.
 """
 
 import hashlib

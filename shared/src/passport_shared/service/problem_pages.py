@@ -1,4 +1,4 @@
-"""The problem catalogue at ``/problems``: every ``type`` URL resolves, as JSON for programs and a page for people."""
+"""The problem catalogue at ``/problems``: every ``type`` URL resolves, to JSON or to a page for people."""
 
 from __future__ import annotations
 
@@ -60,12 +60,16 @@ def _negotiated(request: Request, document: Mapping[str, object], page: object) 
     headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept"}
     if wants_page:
         headers["Content-Security-Policy"] = (
-            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri "
+            f"'none'; form-action 'none'"
         )
     return Response(content, media_type="text/html" if wants_page else "application/json", headers=headers)
 
 
-_STYLE = "body{font:1rem/1.5 Arial,sans-serif;margin:2rem auto;max-width:42rem;padding:0 1rem}code{background:#f0f4f5}"
+_STYLE = (
+    "body{font:1rem/1.5 Arial,sans-serif;margin:2rem auto;max-width:42rem;padding:0 1rem}"
+    "code{background:#f0f4f5}"
+)
 
 
 def _hash_of(text: str) -> str:
@@ -78,13 +82,17 @@ _STYLE_HASH = _hash_of(_STYLE)
 
 
 def _page(title: str, body: str) -> bytes:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
-    return f'<!doctype html><html lang="en-GB"><head>{head}<style>{_STYLE}</style></head><body><main>{body}</main></body></html>'.encode()
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+    return (
+        f'<!doctype html><html lang="en-GB"><head>{head}<title>{html.escape(title)}</title></head>'
+        f"<body><main>{body}</main></body></html>"
+    ).encode()
 
 
 def _index_page(documents: Mapping[str, Mapping[str, object]]) -> bytes:
     rows = "".join(
-        f'<li><a href="/problems/{slug}"><code>{slug}</code></a> ({entry["status"]}): {html.escape(str(entry["title"]))}</li>'
+        f'<li><a href="/problems/{slug}"><code>{slug}</code></a> ({entry["status"]}): '
+        f"{html.escape(str(entry['title']))}</li>"
         for slug, entry in documents.items()
     )
     return _page("Problems", f"<h1>Problems this service reports</h1><ul>{rows}</ul>")
@@ -95,8 +103,10 @@ def _entry_page(entry: Mapping[str, object]) -> bytes:
         "The same request can succeed later." if entry["retryable"] else "The same request will fail again."
     )
     body = (
-        f"<h1>{html.escape(str(entry['title']))}</h1><p>Code <code>{entry['code']}</code>, HTTP status {entry['status']}.</p>"
-        f"<p>{html.escape(str(entry['explanation']))}</p><p>{again} It can be put right by {_FIXED_BY[str(entry['who_can_fix'])]}.</p>"
+        f"<h1>{html.escape(str(entry['title']))}</h1><p>Code <code>{entry['code']}</code>, HTTP status "
+        f"{entry['status']}.</p>"
+        f"<p>{html.escape(str(entry['explanation']))}</p><p>{again} It can be put right by "
+        f"{_FIXED_BY[str(entry['who_can_fix'])]}.</p>"
         '<p><a href="/problems">All problems</a></p>'
     )
     return _page(str(entry["title"]), body)

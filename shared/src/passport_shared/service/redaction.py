@@ -1,7 +1,7 @@
 """What never reaches a log line: tokens, disclosures, claims, keys, codes and facts about people.
 
-A value is dropped for the name it stands under, or for its shape wherever it stands. This is the net under the
-rule, not the rule: callers log ids. Exceptions lose the messages of libraries that quote values in them.
+A value is dropped for the name it stands under, or for its shape wherever it stands. This is the net under
+the rule, not the rule: callers log ids. Exceptions lose the messages of libraries that quote values in them.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ DROPPED_NAMES = _SECRET_NAMES | _PERSONAL_NAMES
 
 _SHAPES = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}(?:~[A-Za-z0-9_.~-]*)?"  # compact JWS, SD-JWT, JWE
-    r"|(?:~|^)WyJ[A-Za-z0-9_-]{8,}"  # a disclosure: base64url of ["salt…
+    r"|(?<![A-Za-z0-9_-])WyJ[A-Za-z0-9_-]{8,}"  # a disclosure: base64url of ["salt…
     r"|-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)"
     r"|(?i:bearer|dpop)\s+[A-Za-z0-9._~+/=-]{8,}"
     r'|\\?"d\\?"\s*:\s*\\?"[A-Za-z0-9_-]{20,}'  # the private member of a JWK
@@ -208,7 +208,7 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 
 def describe_exception(error: BaseException) -> dict[str, Any]:
-    """An exception as facts: type, message where its library does not quote values, and the frames without locals."""
+    """An exception as facts: type, frames without locals, the message unless its library quotes values."""
     described: dict[str, Any] = {
         "type": f"{type(error).__module__}.{type(error).__qualname__}",
         "frames": _frames(error.__traceback__),

@@ -1,9 +1,9 @@
 """Route classes of the two surfaces.
 
 ``ManagementRoute`` accepts ``application/json`` only, reads it with the strict decoder and answers errors as
-problems. ``ProtocolRoute`` answers errors as OAuth JSON. ``protocol_endpoint`` is the same for a plain Starlette
-route, which is what the hot wallet-facing paths are. Errors are raised, and rendered in one place by the
-application's handlers; a route only says which surface it is on.
+problems. ``ProtocolRoute`` answers errors as OAuth JSON. ``protocol_endpoint`` is the same for a plain
+Starlette route, which is what the hot wallet-facing paths are. Errors are raised, and rendered in one place
+by the application's handlers; a route only says which surface it is on.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
@@ -95,8 +95,8 @@ async def form_body(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> d
     """The parameters of an ``application/x-www-form-urlencoded`` body.
 
     Raises:
-        ProtocolError: ``invalid_request`` for another media type, a repeated parameter, broken encoding, NUL or too
-            many parameters (RFC 6749 §3.2: parameters MUST NOT be included more than once).
+        ProtocolError: ``invalid_request`` for another media type, a repeated parameter, broken encoding, NUL
+            or too many parameters (RFC 6749 §3.2: parameters MUST NOT be included more than once).
     """
     if media_type(request) != "application/x-www-form-urlencoded":
         raise ProtocolError("invalid_request", "send application/x-www-form-urlencoded")
@@ -133,7 +133,7 @@ async def json_body(request: Request, *, max_bytes: int = strict.MAX_BYTES) -> d
 
 
 def media_type(request: Request) -> str:
-    """The media type of the body in lower case, without parameters; a charset other than UTF-8 makes it unknown."""
+    """The body's media type in lower case, without parameters; ``unknown`` in another charset than UTF-8."""
     essence, *parameters = request.headers.get("content-type", "").split(";")
     for parameter in parameters:
         name, _, value = parameter.strip().partition("=")

@@ -1,18 +1,20 @@
 """Serving an application: uvicorn with uvloop and httptools, TLS by itself, one process (platform.md §5).
 
-There is no http mode. A socket may be given by number (``fd://N``), which is how a supervisor or a test binds a
-port before the process exists. At a stop, open requests get the grace time; then the lifespan closes what it
-opened.
+There is no http mode. A socket may be given by number (``fd://N``), which is how a supervisor or a test binds
+a port before the process exists. At a stop, open requests get the grace time; then the lifespan closes what
+it opened.
 """
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from passport_shared.service.bounded_protocol import BoundedHttpProtocol
 from passport_shared.service.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -52,7 +54,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -63,13 +65,16 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, int(settings.shutdown_grace.total_seconds())),
-        h11_max_incomplete_event_size=65_536,
         ssl_certfile=str(settings.tls_cert_file),
         ssl_keyfile=str(settings.tls_key_file),
     )
     server = uvicorn.Server(config)
     log.info("service.started", uri=settings.public_url)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise CannotServe("the service could not start; the log says why")
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal once more when it has stopped; a stop that was asked for is no failure.
+        signal.signal(stop, lambda *_: None)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        raise CannotServe("the service could not start; the log says why") from None
     log.info("service.stopped")

@@ -101,24 +101,28 @@ class ServiceSettings(BaseSettings):
 
     public_url: ServiceUrl = Field(
         examples=["https://service.example"],
-        description="Base URL under which the world reaches this service; part of identifiers, never taken from a request.",
+        description="Base URL under which the world reaches this service; part of identifiers, never taken "
+        "from a request.",
     )
     database_url: Annotated[str, AfterValidator(database_address)] = Field(
         repr=False,
         examples=["sqlite:///var/service.db"],
-        description="`sqlite:///path` or `postgresql://user@host/name`. With a password prefer the `_FILE` form.",
+        description="`sqlite:///path` or `postgresql://user@host/name`. With a password prefer the `_FILE` "
+        "form.",
     )
     database_url_file: Path | None = Field(
         default=None, description="File that holds the database URL, in place of the variable."
     )
     kek_file: Path = Field(
         examples=["/run/secrets/kek"],
-        description="File with the 32-byte key-encryption key (base64url); not readable for others, not beside the database.",
+        description="File with the 32-byte key-encryption key (base64url); not readable for others, not "
+        "beside the database.",
     )
     trust_file: Path | None = Field(
         default=None,
         examples=["/etc/passport/trust.json"],
-        description="Trust file of the network (`passport-registry trust-file`); the only trust that is configured.",
+        description="Trust file of the network (`passport-registry trust-file`); the only trust that is "
+        "configured.",
     )
     bind: Annotated[str, AfterValidator(bind_address)] = Field(
         default="127.0.0.1:9000",
@@ -129,7 +133,8 @@ class ServiceSettings(BaseSettings):
     )
     environment: Environment = Field(
         default=Environment.PRODUCTION,
-        description="`production`, `development` or `test`; the last two allow a database that does not flush commits.",
+        description="`production`, `development` or `test`; the last two allow a database that does not "
+        "flush commits.",
     )
     tls_cert_file: Path | None = Field(default=None, description="PEM certificate chain to serve TLS with.")
     tls_key_file: Path | None = Field(
@@ -140,7 +145,8 @@ class ServiceSettings(BaseSettings):
     )
     outbound_allow: Annotated[frozenset[HostPort], NoDecode] = Field(
         default=frozenset(),
-        description="Comma-separated `host:port` that outbound calls may reach although their address is not public.",
+        description="Comma-separated `host:port` that outbound calls may reach although their address is "
+        "not public.",
     )
     log_level: LogLevel = Field(
         default="info", description="Least severe log line: debug, info, warning or error."
@@ -203,7 +209,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def example(cls, **values: Any) -> Self:
-        """Settings from the examples of the required fields: for the OpenAPI document, which needs no deployment."""
+        """Settings from the examples of the required fields: the OpenAPI document needs no deployment."""
         examples = {
             name: field.examples[0]
             for name, field in cls.model_fields.items()
@@ -258,12 +264,16 @@ def check_config(
 
 def mistyped(settings_class: type[ServiceSettings], environ: Mapping[str, str]) -> list[str]:
     """Variables with the service's prefix that name no field, with the nearest one that does."""
-    names = {_variable(settings_class, name) for name in settings_class.model_fields}
+    prefix = settings_class.prefix().upper()
+    names = [name.upper() for name in settings_class.model_fields]
     faults = []
     for variable in sorted(environ):
-        if variable.upper().startswith(settings_class.prefix().upper()) and variable.upper() not in names:
-            near = difflib.get_close_matches(variable.upper(), names, n=1)
-            faults.append(f"{variable}: no such setting" + (f"; did you mean {near[0]}?" if near else ""))
+        name = variable.upper().removeprefix(prefix)
+        if variable.upper().startswith(prefix) and name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            faults.append(
+                f"{variable}: no such setting" + (f"; did you mean {prefix}{near[0]}?" if near else "")
+            )
     return faults
 
 
@@ -282,7 +292,10 @@ def _isolated(settings_class: type[ServiceSettings]) -> type[ServiceSettings]:
     class Isolated(settings_class):  # type: ignore[misc, valid-type]
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+            cls,
+            settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+            init_settings: PydanticBaseSettingsSource,
+            **_: Any,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return (init_settings,)
 
@@ -294,7 +307,8 @@ def _variable(settings_class: type[ServiceSettings], name: str) -> str:
 
 
 def _decoded(settings_class: type[ServiceSettings], values: Mapping[str, str]) -> dict[str, Any]:
-    # Environment variables hold complex fields as JSON, except where NoDecode says the validator reads the text.
+    # Environment variables hold complex fields as JSON, except where NoDecode says the validator reads the
+    # text.
     decoded: dict[str, Any] = {}
     for name, value in values.items():
         decoded[name] = value

@@ -1,8 +1,8 @@
 """The error catalogue of the management interfaces (RFC 9457, design §6 "For integrators").
 
-Every problem has a slug, which is its ``code`` and the last part of its ``type`` URL, and says whether the same
-request can succeed later and who can put it right. A service adds its own problems beside its errors; slugs are
-never renamed within v1.
+Every problem has a slug, which is its ``code`` and the last part of its ``type`` URL, and says whether the
+same request can succeed later and who can put it right. A service adds its own problems beside its errors;
+slugs are never renamed within v1.
 """
 
 from __future__ import annotations
@@ -90,14 +90,16 @@ COMMON = catalogue(
             slug="bad_request",
             title="The request cannot be read",
             status=400,
-            explanation="The body is not well-formed JSON, repeats a member, is not UTF-8, is nested too deeply, or a "
+            explanation="The body is not well-formed JSON, repeats a member, is not UTF-8, is nested too "
+            "deeply, or a "
             "header or parameter breaks its own syntax. Correct the request.",
         ),
         Problem(
             slug="unauthenticated",
             title="No valid access token",
             status=401,
-            explanation="Send an access token of this service in the Authorization header. Tokens live five minutes; "
+            explanation="Send an access token of this service in the Authorization header. Tokens live "
+            "five minutes; "
             "fetch a new one from /oauth2/token.",
         ),
         Problem(
@@ -105,13 +107,15 @@ COMMON = catalogue(
             title="The access token does not allow this",
             status=403,
             who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
-            explanation="The token lacks the scope this request needs. The registry operator grants scopes to clients.",
+            explanation="The token lacks the scope this request needs. The registry operator grants scopes "
+            "to clients.",
         ),
         Problem(
             slug="not_found",
             title="No such resource",
             status=404,
-            explanation="The path or the identifier is unknown, or belongs to another organisation. ODS codes are "
+            explanation="The path or the identifier is unknown, or belongs to another organisation. ODS "
+            "codes are "
             "written in upper case.",
         ),
         Problem(
@@ -119,12 +123,6 @@ COMMON = catalogue(
             title="The resource does not offer this method",
             status=405,
             explanation="The Allow header lists the methods that exist here.",
-        ),
-        Problem(
-            slug="not_acceptable",
-            title="No representation in the requested media type",
-            status=406,
-            explanation="Ask for one of the media types in the OpenAPI document.",
         ),
         Problem(
             slug="request_timeout",
@@ -138,7 +136,8 @@ COMMON = catalogue(
             title="The request contradicts the present state",
             status=409,
             who_can_fix=WhoCanFix.ORGANISATION,
-            explanation="Something else exists under the same identifier, or the resource is in a state that does not "
+            explanation="Something else exists under the same identifier, or the resource is in a state "
+            "that does not "
             "allow this. Read it again and decide.",
         ),
         Problem(
@@ -152,7 +151,8 @@ COMMON = catalogue(
             slug="precondition_failed",
             title="The resource has changed since it was read",
             status=412,
-            explanation="If-Match names another version than the present one. Read the resource again, apply the "
+            explanation="If-Match names another version than the present one. Read the resource again, "
+            "apply the "
             "change to it and send it with the new ETag.",
         ),
         Problem(
@@ -165,19 +165,22 @@ COMMON = catalogue(
             slug="unsupported_media_type",
             title="The request body has a media type or encoding that is not accepted",
             status=415,
-            explanation="Send application/json without a Content-Encoding, unless the OpenAPI document says otherwise.",
+            explanation="Send application/json without a Content-Encoding, unless the OpenAPI document "
+            "says otherwise.",
         ),
         Problem(
             slug="invalid_request",
             title="The request does not match its schema",
             status=422,
-            explanation="`errors` lists every fault with a JSON pointer. The OpenAPI document holds the schema.",
+            explanation="`errors` lists every fault with a JSON pointer. The OpenAPI document holds the "
+            "schema.",
         ),
         Problem(
             slug="idempotency_key_reused",
             title="This Idempotency-Key was used for another request",
             status=422,
-            explanation="A key belongs to one request, body included, for 24 hours. Use a new key for a new request.",
+            explanation="A key belongs to one request, body included, for 24 hours. Use a new key for a "
+            "new request.",
         ),
         Problem(
             slug="precondition_required",

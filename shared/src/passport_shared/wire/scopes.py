@@ -1,7 +1,7 @@
 """The scopes of the management interfaces: ``<resource>:<read|write|approve>`` (design §6).
 
-``approve`` exists only where a second person must agree. A token carries scopes of one service; the service that
-reads it ignores what is not its own.
+``approve`` exists only where a second person must agree. A token carries scopes of one service; the service
+that reads it ignores what is not its own.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Migrations: one history per service, inside its package, in its own database (style.md §4.6).
 
-A service holds ``<package>/store/migrations/versions/*.py`` and nothing else; the environment Alembic wants lies
-beside this file and is shared. The URL travels in ``config.attributes``, so there is no alembic.ini. Starting a
-service never migrates: ``migrate`` is a command of its own.
+A service holds ``<package>/store/migrations/versions/*.py`` and nothing else; the environment Alembic wants
+lies beside this file and is shared. The URL travels in ``config.attributes``, so there is no alembic.ini.
+Starting a service never migrates: ``migrate`` is a command of its own.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,11 +68,12 @@ async def migrate(url: str, package: str, revision: str = "head") -> None:
 
 
 async def pending(url: str, package: str) -> list[str]:
-    """The revisions that this package has and the database has not, oldest first; empty when it is current."""
+    """The revisions that this package has and the database lacks, oldest first; empty when it is current."""
     script = ScriptDirectory.from_config(config_for(package))
     every = [revision.revision for revision in script.walk_revisions()][::-1]
     target = driver_url(url)
-    if target.get_backend_name() == "sqlite" and not Path(str(target.database)).exists():
+    missing = target.get_backend_name() == "sqlite" and not os.path.exists(str(target.database))  # noqa: ASYNC240
+    if missing:
         return every
 
     def run(connection: Connection) -> list[str]:
