@@ -41,7 +41,7 @@ from passport_shared.formats.sd_jwt_structure import (
     disclose,
     parse,
 )
-from passport_shared.formats.status_list import (
+from passport_shared.formats.status_list_codec import (
     StatusListError,
     StatusListReason,
     StatusReference,
