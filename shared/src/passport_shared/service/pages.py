@@ -89,6 +89,20 @@ def qr_image(text: str, kind: str, *, scale: int = 8) -> bytes:
     return buffer.getvalue()
 
 
+def stylesheet_routes() -> list[Route]:
+    """The route of the style sheet, which needs nothing of a running service."""
+    css = resources.files(__package__).joinpath("templates", "passport.css").read_bytes()
+    etag = f'"{hashlib.sha256(css).hexdigest()[:32]}"'
+
+    async def stylesheet(request: Request) -> Response:
+        headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(css, media_type="text/css", headers=headers)
+
+    return [Route(STYLESHEET_PATH, stylesheet, methods=["GET"], include_in_schema=False)]
+
+
 @dataclass(frozen=True)
 class Forgery:
     """The anti-forgery pair of one browser: the cookie's value and the token its forms carry."""
@@ -118,9 +132,6 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        css = resources.files(__package__).joinpath("templates", "passport.css").read_bytes()
-        self._css = css
-        self._etag = f'"{hashlib.sha256(css).hexdigest()[:32]}"'
 
     def say(self, key: str, locale: str, **facts: object) -> str:
         """The words for ``key`` in one language, with ``{facts}`` filled in."""
@@ -154,15 +165,17 @@ class Pages:
         self._set_cookies(request, response, forgery)
         return response
 
-    def message(self, request: Request, key: str, *, status: int = 200, **facts: object) -> HTMLResponse:
-        """A page that only says something: the heading ``key`` and the text ``key_text``."""
+    def message(
+        self, request: Request, key: str, *, text: str | None = None, status: int = 200, **facts: object
+    ) -> HTMLResponse:
+        """A page that only says something: the heading ``key`` and the words of ``text`` (``key_text``)."""
         locale = choose_locale(request)
         return self.render(
             request,
             "message.html",
             status=status,
             heading=self.say(key, locale, **facts),
-            paragraphs=[self.say(f"{key}_text", locale, **facts)],
+            paragraphs=[self.say(text or f"{key}_text", locale, **facts)],
         )
 
     def not_found(self, request: Request) -> HTMLResponse:
@@ -187,14 +200,7 @@ class Pages:
 
     def routes(self) -> Sequence[Route]:
         """The route of the style sheet."""
-
-        async def stylesheet(request: Request) -> Response:
-            headers = {"ETag": self._etag, "Cache-Control": "public, max-age=3600"}
-            if request.headers.get("if-none-match") == self._etag:
-                return Response(status_code=304, headers=headers)
-            return Response(self._css, media_type="text/css", headers=headers)
-
-        return [Route(STYLESHEET_PATH, stylesheet, methods=["GET"])]
+        return stylesheet_routes()
 
     def _token(self, cookie: str) -> str:
         digest = hmac.new(self._secret, b"csrf|" + cookie.encode("utf-8", "replace"), hashlib.sha256).digest()

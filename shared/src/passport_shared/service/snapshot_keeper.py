@@ -9,12 +9,14 @@ whole. A sequence lower than the last one stored, or the same with other bytes, 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from passport_shared.formats.clock import Clock
+from passport_shared.formats.federation import CLIENT_DIRECTORY_MEMBER
 from passport_shared.formats.snapshot import (
     MANIFEST_MEDIA_TYPE,
     PART_MEDIA_TYPE,
@@ -28,6 +30,7 @@ from passport_shared.formats.snapshot import (
     verify_manifest,
 )
 from passport_shared.outbound import Outbound, OutboundError, Response
+from passport_shared.service.client_directory import DirectorySource
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments, Document, StaleVersion
 from passport_shared.service.jobs import Periodic
@@ -133,6 +136,18 @@ class SnapshotKeeper:
         await self._keep(snapshot, parts, answer)
         self._snapshot, self._unusable = snapshot, None
         return newer
+
+    async def directory_source(self) -> DirectorySource | None:
+        """Where the client directory is and who signs it, by the anchor's word; None before a snapshot."""
+        snapshot = await self.latest()
+        if snapshot is None:
+            return None
+        stated = snapshot.anchor.metadata.get("federation_entity", {}).get(CLIENT_DIRECTORY_MEMBER)
+        if not isinstance(stated, Mapping) or not isinstance(stated.get("jwks"), Mapping):
+            return None
+        return DirectorySource(
+            iss=snapshot.registry, uri=str(stated.get("uri")), jwks=tuple(stated["jwks"].get("keys", ()))
+        )
 
     def periodic(self) -> Periodic:
         """The background task: one replica asks, the others read what it stored."""

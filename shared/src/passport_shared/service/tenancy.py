@@ -1,9 +1,9 @@
 """Tenants of an issuing or verifying service: enrolment and the entity configuration (design §2, §4.1).
 
 A tenant is one organisation's entity of one role, told apart by its ODS code in the path; tenants are rows,
-never settings. ``enrol`` makes the keys where they stay, asks the registry for certificates over HTTP and keeps
-them; it may run beside the service, which serves the entity configuration the registry fetches meanwhile.
-Nothing here decides what a tenant may do: that is the registry's trust mark.
+never settings. ``enrol`` makes the keys where they stay, asks the registry for certificates over HTTP and
+keeps them; it may run beside the service, which serves the entity configuration the registry fetches
+meanwhile. Nothing here decides what a tenant may do: that is the registry's trust mark.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from passport_shared.service.routes import protocol_route
 from passport_shared.wire.enrolment import CERTIFICATE_USES, ENROLMENT_PATH, EnrolmentAnswer, EntityRole
 
 FEDERATION = "federation"
-"""Purpose of a tenant's federation key in the key store; its other keys are named by their certificate's use."""
+"""Purpose of a tenant's federation key in the key store; its other keys are named by their certificate's
+use."""
 SEEN_FOR = timedelta(seconds=5)
 MAX_ANSWER_BYTES = 65_536
 
@@ -244,21 +245,29 @@ class Tenants:
         """``GET /{ods}/.well-known/openid-federation``: the entity configuration."""
 
         async def entity_configuration(request: Request) -> Response:
-            tenant = await self.get(request.path_params["ods"])
-            if tenant is None:
-                raise ProtocolError("not_found", "there is no entity under this identifier", status=404)
-            headers = {
-                "Cache-Control": f"max-age={int(ENTITY_CONFIGURATION_HTTP_MAX_AGE.total_seconds())}",
-                "Access-Control-Allow-Origin": "*",
-            }
-            return Response(
-                await self.configuration(tenant),
-                media_type=federation.ENTITY_STATEMENT_MEDIA_TYPE,
-                headers=headers,
-            )
+            return await self.answer(request.path_params["ods"])
 
         path = "/{ods}/.well-known/openid-federation"
         return protocol_route(path, entity_configuration, methods=["GET"])
+
+    async def answer(self, ods: str) -> Response:
+        """The entity configuration of a tenant as it is served.
+
+        Raises:
+            ProtocolError: ``not_found``.
+        """
+        tenant = await self.get(ods)
+        if tenant is None:
+            raise ProtocolError("not_found", "there is no entity under this identifier", status=404)
+        headers = {
+            "Cache-Control": f"max-age={int(ENTITY_CONFIGURATION_HTTP_MAX_AGE.total_seconds())}",
+            "Access-Control-Allow-Origin": "*",
+        }
+        return Response(
+            await self.configuration(tenant),
+            media_type=federation.ENTITY_STATEMENT_MEDIA_TYPE,
+            headers=headers,
+        )
 
     async def _keep(self, ods: str, answer: EnrolmentAnswer) -> None:
         tenants, certificates = self._tables.tenants, self._tables.certificates

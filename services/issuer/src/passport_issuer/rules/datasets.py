@@ -1,5 +1,4 @@
 """From a trust's records to Credential Datasets: what is held, and what is missing (journey J2).
-J2).
 
 A type is issued only from what this trust has checked. Whatever is not there, is not cleared, or does not
 satisfy the type's schema is listed as not held, with what is missing in plain words, and never issued. Every
@@ -31,8 +30,8 @@ from passport_shared.wire.regulators import number_has_form
 
 NONE = "NONE"
 
-# Longest default refresh of any core skills subject (domain model, table of subjects): within it a higher level
-# still counts before a more recent lower one; beyond it the most recent completion tells more.
+# Longest default refresh of any core skills subject (domain model): within it a higher level still counts
+# before a more recent lower one; beyond it the most recent completion tells more.
 LEVEL_COUNTS_FOR = timedelta(days=3 * 366)
 
 REGISTRATION_ISSUED = frozenset(

@@ -1,0 +1,242 @@
+"""Composition root of the issuer: settings in, application out.
+
+Everything with a connection or a key is opened when the application starts, so that building it (for the
+OpenAPI document, for instance) needs no deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from passport_issuer.context import Context, Secrets
+from passport_issuer.errors import PROBLEMS
+from passport_issuer.http import federation, offer_page, oid4vci, openapi, status_lists
+from passport_issuer.http.management import evidence, offers, passports, staff
+from passport_issuer.operations.status_lists import tend
+from passport_issuer.operations.sweeping import sweep
+from passport_issuer.operations.tenants import current_mark, entity_metadata
+from passport_issuer.settings import IssuerSettings
+from passport_issuer.store import tables
+from passport_shared.formats.clock import Clock
+from passport_shared.formats.snapshot import TrustFile, TrustFileError
+from passport_shared.outbound import Outbound
+from passport_shared.service.app import Check, create_app
+from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
+from passport_shared.service.auth import Authenticator, token_routes
+from passport_shared.service.client_directory import ClientDirectory, RegistryClients
+from passport_shared.service.clock import SystemClock
+from passport_shared.service.db import Database
+from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.keys import Kek, KeyStore
+from passport_shared.service.limits import RateLimiter
+from passport_shared.service.pages import Pages, stylesheet_routes
+from passport_shared.service.server import CannotServe
+from passport_shared.service.settings import Environment
+from passport_shared.service.snapshot_keeper import SnapshotKeeper
+from passport_shared.service.tenancy import Tenants
+from passport_shared.wire.enrolment import EntityRole
+from passport_shared.wire.scopes import scopes_of
+
+SERVICE = "issuer"
+PACKAGE = "passport_issuer"
+VERSION = version("passport-issuer")
+DESCRIPTION = (
+    "Issues and looks after staff passports for many trusts. Wallets use the OpenID4VCI endpoints below each "
+    "trust's identifier; HR systems use `/api/v1`."
+)
+DIRECTORY_EVERY = timedelta(seconds=60)
+STATUS_EVERY = timedelta(seconds=5)
+SWEEP_EVERY = timedelta(seconds=30)
+PURGE_EVERY = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a test puts in the place of the real thing; ``background`` starts the periodic tasks."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    outbound: Outbound | None = None
+    clients: ClientDirectory | None = None
+    background: bool = True
+
+
+def read_trust_file(settings: IssuerSettings) -> TrustFile:
+    """The trust of the network this issuer belongs to.
+
+    Raises:
+        CannotServe: none is configured, or it cannot be used.
+    """
+    if settings.trust_file is None:
+        raise CannotServe(f"set {settings.prefix()}TRUST_FILE: print one with 'passport-registry trust-file'")
+    try:
+        return TrustFile.parse(settings.trust_file.read_bytes())
+    except OSError as error:
+        raise CannotServe(f"{settings.trust_file} cannot be read: {error.strerror}") from None
+    except TrustFileError as error:
+        raise CannotServe(str(error)) from None
+
+
+async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool = False) -> Context:
+    """Put an issuer together and open its database.
+
+    Args:
+        settings: of this deployment.
+        parts: clock, outbound client and clients.
+        shared: for a short command beside a running service.
+
+    Raises:
+        CannotServe: no usable trust file.
+        KekError: the key-encryption key cannot be read.
+    """
+    trust_file, clock = read_trust_file(settings), parts.clock
+    db = Database(settings.database_url, name=SERVICE, shared=shared, durable=settings.durable)
+    keys = KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock)
+    outbound = parts.outbound or Outbound(
+        ca_file=settings.tls_ca_file,
+        allow=settings.outbound_allow,
+        allow_private=settings.environment is not Environment.PRODUCTION,
+    )
+    await db.open()
+    documents = CachedDocuments(db, tables.documents, clock)
+    snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    tenants = Tenants(
+        db,
+        tables.tenants,
+        keys,
+        clock,
+        role=EntityRole.ISSUER,
+        public_url=settings.public_url,
+        registry=trust_file.entity_id,
+        metadata=lambda tenant: entity_metadata(trust_file.vct_base, tenant),
+        mark=lambda entity_id: current_mark(snapshots, clock.now(), entity_id),
+    )
+    return Context(
+        public_url=settings.public_url,
+        vct_base=trust_file.vct_base,
+        offer_lifetime=settings.offer_lifetime,
+        db=db,
+        clock=clock,
+        keys=keys,
+        documents=documents,
+        outbound=outbound,
+        audit=AuditLog(tables.audit, clock),
+        idempotency=Idempotency(db, tables.idempotency, clock),
+        limiter=RateLimiter(db, tables.limits, clock),
+        snapshots=snapshots,
+        tenants=tenants,
+        secrets=Secrets(
+            offers=await keys.secret("offers"),
+            nonces=await keys.secret("nonces"),
+            pages=await keys.secret("pages"),
+        ),
+    )
+
+
+async def close_context(ctx: Context) -> None:
+    """Close what a context holds."""
+    await ctx.outbound.close()
+    await ctx.db.close()
+
+
+def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
+    """Build the issuer's application."""
+    given = parts or Parts()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ctx = await open_context(settings, given)
+        directory = RegistryClients(ctx.documents, ctx.outbound, ctx.snapshots.directory_source, ctx.clock)
+        authenticator = Authenticator(
+            service_url=settings.public_url,
+            clients=given.clients or directory,
+            keys=ctx.keys,
+            db=ctx.db,
+            tables=tables.auth,
+            clock=ctx.clock,
+            scopes=scopes_of(SERVICE),
+        )
+        app.state.context = ctx
+        app.state.authenticator = authenticator
+        app.state.pages = Pages(package=PACKAGE, secret=ctx.secrets.pages, public_url=settings.public_url)
+        app.state.sealer = Sealer(
+            ctx.db,
+            tables.audit,
+            Leases(ctx.db, tables.jobs, ctx.clock),
+            ctx.keys,
+            ctx.clock,
+            issuer=settings.public_url,
+        )
+        periodics = _periodics(ctx, directory, authenticator, app.state.sealer)
+        app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
+        if given.background:
+            await app.state.runner.start()
+        try:
+            yield
+        finally:
+            await app.state.runner.stop()
+            await close_context(ctx)
+
+    app: FastAPI = create_app(
+        service=SERVICE,
+        version=VERSION,
+        public_url=settings.public_url,
+        clock=given.clock,
+        lifespan=lifespan,
+        routers=[token_routes(), staff.router, evidence.router, offers.router, passports.router],
+        protocol_routes=[
+            *oid4vci.routes(),
+            *status_lists.routes(),
+            *offer_page.routes(),
+            *federation.routes(),
+            *stylesheet_routes(),
+        ],
+        readiness=_readiness(lambda: app),
+        problems=PROBLEMS,
+        max_body_bytes=settings.max_body_bytes,
+        access_log_every=settings.access_log_every,
+        openapi_paths=openapi.PATHS,
+        description=DESCRIPTION,
+    )
+    return app
+
+
+def _periodics(
+    ctx: Context, directory: RegistryClients, authenticator: Authenticator, sealer: Sealer
+) -> list[Periodic]:
+    async def purge() -> None:
+        await authenticator.purge()
+        await ctx.idempotency.purge()
+        await ctx.limiter.purge()
+
+    return [
+        ctx.snapshots.periodic(),
+        Periodic(name="clients.refresh", every=DIRECTORY_EVERY, run=directory.refresh),
+        Periodic(name="status.publish", every=STATUS_EVERY, run=lambda: tend(ctx)),
+        Periodic(name="sweep", every=SWEEP_EVERY, run=lambda: sweep(ctx)),
+        Periodic(name="seal", every=timedelta(seconds=1), run=sealer.run),
+        Periodic(name="purge", every=PURGE_EVERY, run=purge),
+    ]
+
+
+def _readiness(app: Callable[[], FastAPI]) -> list[Check]:
+    """Ready: the database answers, the secrets open, and the audit log is being sealed."""
+
+    async def database() -> None:
+        await app().state.context.db.ping()
+
+    async def keys() -> None:
+        await app().state.context.keys.secret("offers")
+
+    async def sealing() -> None:
+        if await app().state.sealer.lag() > MAX_LAG:
+            raise RuntimeError("audit entries wait to be sealed")
+
+    return [Check("database", database), Check("keys", keys), Check("audit", sealing)]

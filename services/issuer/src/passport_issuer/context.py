@@ -1,0 +1,46 @@
+"""What every operation of the issuer is given: one frozen record, made in the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from passport_shared.formats.clock import Clock
+from passport_shared.outbound import Outbound
+from passport_shared.service.audit import AuditLog
+from passport_shared.service.db import Database
+from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.keys import KeyStore
+from passport_shared.service.limits import RateLimiter
+from passport_shared.service.snapshot_keeper import SnapshotKeeper
+from passport_shared.service.tenancy import Tenants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """Service secrets, one per purpose, the same on every replica."""
+
+    offers: bytes
+    nonces: bytes
+    pages: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The issuer's means; ``vct_base`` is what every type of this network begins with."""
+
+    public_url: str
+    vct_base: str
+    offer_lifetime: timedelta
+    db: Database
+    clock: Clock
+    keys: KeyStore
+    documents: CachedDocuments
+    outbound: Outbound
+    audit: AuditLog
+    idempotency: Idempotency
+    limiter: RateLimiter
+    snapshots: SnapshotKeeper
+    tenants: Tenants
+    secrets: Secrets

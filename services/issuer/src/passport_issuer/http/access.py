@@ -1,0 +1,54 @@
+"""What every route starts with: the context, and on the management interface the caller and their tenant."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from fastapi import Depends, Path
+from starlette.requests import Request
+
+from passport_issuer.context import Context
+from passport_issuer.operations.tenants import enrolled_tenant
+from passport_shared.service.auth import Caller, authorise_organisation, require
+from passport_shared.service.idempotency import Claim, call_of
+from passport_shared.service.tenancy import Tenant
+
+PREFIX = "/api/v1/organisations/{ods}"
+
+Ods = Annotated[str, Path(description="ODS code of the organisation, upper case.", examples=["RBV"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """An authorised request: what it may use, for whom, and who calls."""
+
+    ctx: Context
+    tenant: Tenant
+    caller: Caller
+    request: Request
+
+    async def once(self, work: Callable[[Claim], Awaitable[str]]) -> str:
+        """Do the work at most once per Idempotency-Key; the id of what it made, now or the first time."""
+        call = await call_of(self.request, self.caller.client_id)
+        return (await self.ctx.idempotency.once(call, work)).resource_id
+
+
+def context_of(request: Request) -> Context:
+    """The context the application was started with."""
+    context: Context = request.app.state.context
+    return context
+
+
+@cache
+def access(scope: str) -> Callable[..., Awaitable[Access]]:
+    """A dependency: the caller has the scope and the organisation is theirs; 401, 403 and 404 otherwise."""
+
+    async def authorised(
+        request: Request, ods: Ods, caller: Annotated[Caller, Depends(require(scope))]
+    ) -> Access:
+        authorise_organisation(caller, ods)
+        ctx = context_of(request)
+        return Access(ctx=ctx, tenant=await enrolled_tenant(ctx, ods), caller=caller, request=request)
+
+    return authorised

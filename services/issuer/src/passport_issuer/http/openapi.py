@@ -1,0 +1,205 @@
+"""Documentation of the plain protocol routes: hand-kept, because a plain route has no signature to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from passport_issuer.rules.metadata import PRE_AUTHORIZED_CODE
+
+_TAG = ["OpenID4VCI"]
+_ODS = {
+    "name": "ods",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "example": "RBV",
+    "description": "ODS code of the trust, upper case.",
+}
+_JSON_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ProtocolError"}}}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _json(description: str, members: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "required": sorted(members), "properties": members}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _error(description: str) -> dict[str, Any]:
+    return {"description": description, "content": _JSON_ERROR}
+
+
+_NOT_FOUND = {"404": _error("There is no such tenant or object")}
+_UNAUTHORISED = _error("No valid wallet access token (RFC 6750)")
+
+
+def _operation(
+    summary: str, operation_id: str, responses: dict[str, Any], *parameters: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    return {
+        "tags": _TAG,
+        "summary": summary,
+        "operationId": operation_id,
+        "parameters": [_ODS, *parameters],
+        "responses": {**responses, **_NOT_FOUND},
+        "security": [],
+        **more,
+    }
+
+
+_FORM = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["grant_type", "pre-authorized_code", "tx_code"],
+                "properties": {
+                    "grant_type": {"type": "string", "enum": [PRE_AUTHORIZED_CODE]},
+                    "pre-authorized_code": {"type": "string"},
+                    "tx_code": {"type": "string", "pattern": "^[0-9]{6}$"},
+                    "authorization_details": {"type": "string", "description": "JSON (RFC 9396)."},
+                },
+            }
+        }
+    },
+}
+_CREDENTIAL_REQUEST = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["proofs"],
+                "properties": {
+                    "credential_configuration_id": {"type": "string"},
+                    "credential_identifier": {"type": "string"},
+                    "proofs": {
+                        "type": "object",
+                        "required": ["jwt"],
+                        "properties": {"jwt": {"type": "array", "items": {"type": "string"}}},
+                    },
+                },
+            }
+        }
+    },
+}
+_NOTIFICATION = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["notification_id", "event"],
+                "properties": {
+                    "notification_id": {"type": "string"},
+                    "event": {
+                        "type": "string",
+                        "enum": ["credential_accepted", "credential_failure", "credential_deleted"],
+                    },
+                    "event_description": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+_STRING = {"type": "string"}
+
+PATHS: dict[str, Any] = {
+    "/.well-known/openid-credential-issuer/{ods}": {
+        "get": _operation(
+            "Credential Issuer Metadata (OpenID4VCI 1.0 §12.2)",
+            "credential_issuer_metadata",
+            {"200": _json("The metadata", {"credential_issuer": _STRING, "credential_endpoint": _STRING})},
+        )
+    },
+    "/.well-known/oauth-authorization-server/{ods}": {
+        "get": _operation(
+            "Authorization server metadata (RFC 8414)",
+            "authorization_server_metadata",
+            {"200": _json("The metadata", {"issuer": _STRING, "token_endpoint": _STRING})},
+        )
+    },
+    "/{ods}/offers/{offer_id}": {
+        "get": _operation(
+            "A Credential Offer by reference (§4.1.3)",
+            "credential_offer",
+            {"200": _json("The offer", {"credential_issuer": _STRING})},
+            _parameter("offer_id"),
+        )
+    },
+    "/{ods}/token": {
+        "post": _operation(
+            "Redeem a pre-authorized code (§6)",
+            "wallet_token",
+            {
+                "200": _json("An access token", {"access_token": _STRING, "token_type": _STRING}),
+                "400": _error("invalid_request, invalid_grant, unsupported_grant_type"),
+                "401": _error("invalid_client"),
+            },
+            requestBody=_FORM,
+        )
+    },
+    "/{ods}/nonce": {
+        "post": _operation("A fresh c_nonce (§7)", "nonce", {"200": _json("The nonce", {"c_nonce": _STRING})})
+    },
+    "/{ods}/credential": {
+        "post": _operation(
+            "Collect credentials (§8)",
+            "credential",
+            {
+                "200": _json("Credentials", {"credentials": {"type": "array"}, "notification_id": _STRING}),
+                "400": _error("The codes of §8.3.1.2"),
+                "401": _UNAUTHORISED,
+            },
+            requestBody=_CREDENTIAL_REQUEST,
+        )
+    },
+    "/{ods}/notification": {
+        "post": _operation(
+            "Tell what became of the credentials (§11)",
+            "notification",
+            {
+                "204": {"description": "Noted; a repetition is answered alike"},
+                "400": _error("invalid_notification_id, invalid_notification_request"),
+                "401": _UNAUTHORISED,
+            },
+            requestBody=_NOTIFICATION,
+        )
+    },
+    "/{ods}/statuslists": {
+        "get": _operation(
+            "The tenant's status lists",
+            "status_list_aggregation",
+            {"200": _json("The lists", {"status_lists": {"type": "array", "items": _STRING}})},
+        )
+    },
+    "/{ods}/statuslists/{list_id}": {
+        "get": _operation(
+            "A Status List Token",
+            "status_list",
+            {
+                "200": {
+                    "description": "The token in force",
+                    "content": {"application/statuslist+jwt": {"schema": _STRING}},
+                },
+                "501": _error("Past lists are not offered"),
+            },
+            _parameter("list_id"),
+        )
+    },
+    "/{ods}/.well-known/openid-federation": {
+        "get": _operation(
+            "The tenant's entity configuration",
+            "entity_configuration",
+            {
+                "200": {
+                    "description": "The configuration",
+                    "content": {"application/entity-statement+jwt": {"schema": _STRING}},
+                }
+            },
+        )
+    },
+}

@@ -1,0 +1,177 @@
+"""A person's passport: what it holds, on hold and back, and its credentials one by one.
+
+All credentials of a passport go on hold together, whatever the cause, so that the pattern tells nothing; a
+reason code stays with the trust and the holder. Every change marks the status lists in its own transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from passport_issuer.context import Context
+from passport_issuer.errors import WrongState
+from passport_issuer.operations import staff as staff_operations
+from passport_issuer.operations.offers import assess_staff
+from passport_issuer.rules.datasets import Assessment
+from passport_issuer.rules.passports import PassportState, ReasonCode
+from passport_issuer.rules.records import StaffMember
+from passport_issuer.store import credentials, passports
+from passport_issuer.store.credentials import Credential
+from passport_issuer.store.passports import Passport
+from passport_shared.service.auth import Actor
+from passport_shared.service.paging import PageQuery
+from passport_shared.service.problems import NotFound
+from passport_shared.service.tenancy import Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassportView:
+    """One call for a person's passport.
+
+    Its state, its credentials, what could be issued and what is missing.
+    """
+
+    staff: StaffMember
+    passport: Passport
+    credentials: tuple[Credential, ...]
+    assessment: Assessment
+
+
+async def view(ctx: Context, tenant: Tenant, staff_id: str) -> PassportView:
+    """A person's passport as it is now.
+
+    Raises:
+        NotFound.
+        PassportError: register_too_old.
+    """
+    staff = await staff_operations.get(ctx, tenant, staff_id)
+    _, passport, assessment = await assess_staff(ctx, tenant, staff, None)
+    async with ctx.db.read() as conn:
+        held = await credentials.of_passport(conn, passport.id)
+    return PassportView(staff=staff, passport=passport, credentials=tuple(held), assessment=assessment)
+
+
+async def hold(ctx: Context, tenant: Tenant, passport_id: str, reason: ReasonCode, actor: Actor) -> Passport:
+    """Put a passport on hold.
+
+    Raises:
+        NotFound, WrongState.
+    """
+    live = (PassportState.INVITED, PassportState.IDENTITY_PENDING, PassportState.ACTIVE)
+    return await _change(ctx, tenant, passport_id, live, PassportState.ON_HOLD, reason, actor)
+
+
+async def reinstate(ctx: Context, tenant: Tenant, passport_id: str, actor: Actor) -> Passport:
+    """Take a passport off hold.
+
+    Raises:
+        NotFound, WrongState.
+    """
+    held = (PassportState.ON_HOLD,)
+    passport = await get(ctx, tenant, passport_id)
+    to = PassportState.ACTIVE if passport.first_issued_at else PassportState.INVITED
+    return await _change(ctx, tenant, passport_id, held, to, None, actor)
+
+
+async def _change(
+    ctx: Context,
+    tenant: Tenant,
+    passport_id: str,
+    come_from: tuple[PassportState, ...],
+    to: PassportState,
+    reason: ReasonCode | None,
+    actor: Actor,
+) -> Passport:
+    passport = await get(ctx, tenant, passport_id)
+    async with ctx.db.write() as conn:
+        if not await passports.change_state(conn, passport_id, come_from=come_from, to=to, reason=reason):
+            raise WrongState(f"The passport is {passport.state.value}.")
+        await credentials.touch_passport(conn, passport_id)
+        await ctx.audit.record(
+            conn,
+            kind="passport.held" if to is PassportState.ON_HOLD else "passport.reinstated",
+            subject_ref=passport_id,
+            actor=actor.as_dict(),
+            organisation=tenant.ods,
+            details={"reason_code": reason.value} if reason else None,
+        )
+    return await get(ctx, tenant, passport_id)
+
+
+async def get(ctx: Context, tenant: Tenant, passport_id: str) -> Passport:
+    """A passport by its id.
+
+    Raises:
+        NotFound.
+    """
+    async with ctx.db.read() as conn:
+        passport = await passports.get_passport(conn, tenant.ods, passport_id)
+    if passport is None:
+        raise NotFound
+    return passport
+
+
+async def of_staff(ctx: Context, tenant: Tenant, staff_id: str) -> Passport:
+    """A person's passport.
+
+    Raises:
+        NotFound: no such person, or nothing was ever offered to them.
+    """
+    async with ctx.db.read() as conn:
+        passport = await passports.passport_of(conn, tenant.ods, staff_id)
+    if passport is None:
+        raise NotFound
+    return passport
+
+
+async def get_credential(ctx: Context, tenant: Tenant, credential_id: str) -> tuple[Credential, Passport]:
+    """A credential and the passport it belongs to.
+
+    Raises:
+        NotFound.
+    """
+    async with ctx.db.read() as conn:
+        credential = await credentials.get_credential(conn, tenant.ods, credential_id)
+        if credential is None:
+            raise NotFound
+        passport = await passports.get_passport(conn, tenant.ods, credential.passport_id)
+    assert passport is not None  # noqa: S101 - a foreign key says so
+    return credential, passport
+
+
+async def list_credentials(
+    ctx: Context, tenant: Tenant, page: PageQuery, staff_id: str | None
+) -> tuple[list[tuple[Credential, Passport]], str | None]:
+    """A page of the trust's credentials, each with its passport."""
+    async with ctx.db.read() as conn:
+        found, following = await credentials.list_credentials(conn, tenant.ods, page, staff_id=staff_id)
+        owners: dict[str, Passport] = {}
+        for credential in found:
+            if credential.passport_id not in owners:
+                owner = await passports.get_passport(conn, tenant.ods, credential.passport_id)
+                assert owner is not None  # noqa: S101 - a foreign key says so
+                owners[credential.passport_id] = owner
+    return [(credential, owners[credential.passport_id]) for credential in found], following
+
+
+async def revoke(
+    ctx: Context, tenant: Tenant, credential_id: str, reason: ReasonCode, actor: Actor
+) -> tuple[Credential, Passport]:
+    """Revoke one credential; it stays revoked.
+
+    Raises:
+        NotFound, WrongState.
+    """
+    credential, passport = await get_credential(ctx, tenant, credential_id)
+    async with ctx.db.write() as conn:
+        if not await credentials.revoke(conn, [credential_id], reason, ctx.clock.now()):
+            raise WrongState(f"The credential is {credential.state.value}.")
+        await ctx.audit.record(
+            conn,
+            kind="credential.revoked",
+            subject_ref=passport.id,
+            actor=actor.as_dict(),
+            organisation=tenant.ods,
+            details={"credential": credential_id, "reason_code": reason.value},
+        )
+    return await get_credential(ctx, tenant, credential_id)

@@ -1,0 +1,149 @@
+"""Status lists of a tenant: made in time, published within seconds of a change (design §4.2).
+
+Token Status List, JWT form. A list is built from the rows of its credentials, signed with the tenant's status
+key, and stored as the bytes that are served. The version read before the rows tells whether anything changed
+meanwhile: then the list stays due and is published again. A second list is announced well before its first
+index is used.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from passport_issuer.context import Context
+from passport_issuer.operations.tenants import certified_key
+from passport_issuer.store import status_lists as store
+from passport_issuer.store.status_lists import StatusListRow
+from passport_shared.formats.ids import random_token
+from passport_shared.formats.status_list import MEDIA_TYPE, StatusList, sign_token
+from passport_shared.service.documents import Document
+from passport_shared.service.tenancy import Tenant, TenantState
+
+SIZE = 131_072
+FULL_AT = 0.7
+NEXT_AT = 0.6
+ANNOUNCED_FOR = timedelta(minutes=10)
+LIFE = timedelta(hours=24)
+TTL = timedelta(seconds=300)
+RENEW_AFTER = timedelta(hours=6)
+HTTP_MAX_AGE = timedelta(seconds=60)
+
+log = structlog.get_logger(__name__)
+
+
+def list_uri(tenant: Tenant, list_id: str) -> str:
+    """The identifier of a list: its URL and the ``sub`` of its token."""
+    return f"{tenant.entity_id}/statuslists/{list_id}"
+
+
+def aggregation_uri(tenant: Tenant) -> str:
+    """Where a tenant's lists are listed."""
+    return f"{tenant.entity_id}/statuslists"
+
+
+def document_name(ods: str, list_id: str) -> str:
+    """The stored document of a list."""
+    return f"statuslists/{ods}/{list_id}"
+
+
+def usable(lists: list[StatusListRow], now: datetime) -> StatusListRow | None:
+    """The list the next index comes from: the oldest that is announced long enough and not full."""
+    room = [row for row in lists if row.usable_from <= now and row.allocated < row.size * FULL_AT]
+    return room[0] if room else None
+
+
+async def ensure_lists(ctx: Context, tenant: Tenant) -> None:
+    """Make the tenant's first list, or the next one while the newest still has room; publish what is new."""
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        lists = await store.lists_of(conn, tenant.ods)
+    if lists and lists[-1].allocated < lists[-1].size * NEXT_AT:
+        return
+    row = StatusListRow(
+        id=random_token(16),
+        ods=tenant.ods,
+        size=SIZE,
+        allocated=0,
+        usable_from=now + ANNOUNCED_FOR if lists else now,
+        version=1,
+        published_version=0,
+        published_at=None,
+        created_at=now,
+    )
+    async with ctx.db.write() as conn:
+        # Asked again inside the transaction: two replicas need one list, not two.
+        if len(await store.lists_of(conn, tenant.ods)) == len(lists):
+            await store.insert_list(conn, row)
+    await publish(ctx, tenant, row)
+
+
+async def publish_due(ctx: Context) -> int:
+    """Publish every list that changed or is six hours old; how many."""
+    async with ctx.db.read() as conn:
+        rows = await store.due(conn, published_before=ctx.clock.now() - RENEW_AFTER)
+    count = 0
+    for row in rows:
+        tenant = await ctx.tenants.get(row.ods)
+        if tenant is not None:
+            count += await publish(ctx, tenant, row)
+    return count
+
+
+async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
+    """Build, sign and store one list; False when the tenant has no status key to sign with."""
+    signer = await certified_key(ctx, tenant, "status")
+    if signer is None:
+        log.error("status_list.no_key", entity_id=tenant.entity_id)
+        return False
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        current = await store.get_list(conn, row.ods, row.id)
+        if current is None:
+            return False
+        values = await store.entries(conn, row.id)
+    bits = StatusList(bits=2, size=current.size)
+    for idx, value in values:
+        bits.set(idx, value)
+    token = sign_token(
+        bits,
+        uri=list_uri(tenant, row.id),
+        key=signer.key,
+        x5c=list(signer.x5c),
+        iat=now,
+        exp=now + LIFE,
+        ttl=TTL,
+        aggregation_uri=aggregation_uri(tenant),
+    )
+    async with ctx.db.write() as conn:
+        if not await store.published(conn, row.id, version=current.version, at=now):
+            return False
+        await ctx.documents.put(
+            document_name(row.ods, row.id),
+            token.encode("ascii"),
+            media_type=MEDIA_TYPE,
+            max_age=HTTP_MAX_AGE,
+            conn=conn,
+        )
+    return True
+
+
+async def published_list(ctx: Context, ods: str, list_id: str) -> Document | None:
+    """The stored bytes of a list."""
+    return await ctx.documents.get(document_name(ods, list_id))
+
+
+async def list_uris(ctx: Context, tenant: Tenant) -> list[str]:
+    """The tenant's published lists, for the aggregation."""
+    async with ctx.db.read() as conn:
+        lists = await store.lists_of(conn, tenant.ods)
+    return [list_uri(tenant, row.id) for row in lists if row.published_at is not None]
+
+
+async def tend(ctx: Context) -> None:
+    """The background task: every enrolled tenant has room, and everything due is published."""
+    for tenant in await ctx.tenants.every():
+        if tenant.state is TenantState.ACTIVE:
+            await ensure_lists(ctx, tenant)
+    await publish_due(ctx)

@@ -1,0 +1,27 @@
+"""Settings of the issuer (style.md §4.4): the common ones, and how long an offer lives."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from passport_shared.service.settings import ServiceSettings, bind_address
+
+
+class IssuerSettings(ServiceSettings):
+    """Read from ``PASSPORT_ISSUER_*``."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, env_prefix="PASSPORT_ISSUER_"
+    )
+
+    bind: Annotated[str, AfterValidator(bind_address)] = Field(
+        default="127.0.0.1:9001", description="Address to listen on, `host:port`, or `fd://N`."
+    )
+    offer_lifetime: timedelta = Field(
+        default=timedelta(minutes=10),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=7),
+        description="How long an offer can be collected after HR makes it, in seconds.",
+    )

@@ -1,0 +1,235 @@
+"""Issued credentials: from the reservation of a status index to their end (security.md D1).
+
+Nothing here signs. Every change of standing marks the status lists it touches in the same transaction, and
+every move between states is one conditional statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_issuer.rules.passports import LIVE, CredentialState, ReasonCode
+from passport_issuer.store import status_lists
+from passport_issuer.store import tables as t
+from passport_issuer.store.rows import as_row, as_value, many, one
+from passport_shared.service.once import insert_once
+from passport_shared.service.paging import PageQuery, fetch_page
+
+_ONE_PER_POST = "Employment"
+_LIVE = [state.value for state in LIVE]
+_UNCONFIRMED = [CredentialState.PREPARED.value, CredentialState.ISSUED.value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credential:
+    """One credential; it holds no claim, only the digest of what was signed."""
+
+    id: str
+    ods: str
+    passport_id: str
+    staff_id: str
+    offer_id: str
+    dataset_id: str
+    type: str
+    source_ref: str
+    vct: str
+    schema_version: int
+    status_list_id: str
+    status_idx: int
+    state: CredentialState
+    reason_code: str | None
+    holder_jkt: str
+    payload_digest: str
+    issuer_jwt_sha256: str | None
+    supersedes: str | None
+    request_id: str
+    notification_id: str
+    prepared_at: datetime
+    issued_at: datetime | None
+    expires_at: datetime
+    acknowledged_at: datetime | None
+    ended_at: datetime | None
+
+
+async def reserve(conn: AsyncConnection, credential: Credential) -> bool:
+    """Write a PREPARED credential with its status index; False if the index is taken."""
+    return await insert_once(conn, t.credentials, as_row(credential))
+
+
+async def supersede_unconfirmed(conn: AsyncConnection, dataset_id: str, now: datetime) -> int:
+    """End every credential of a dataset that no wallet acknowledged; how many."""
+    credentials = t.credentials
+    return await _end(
+        conn,
+        [
+            credentials.c.dataset_id == dataset_id,
+            credentials.c.state.in_(_UNCONFIRMED),
+            credentials.c.acknowledged_at.is_(None),
+        ],
+        to=CredentialState.SUPERSEDED,
+        reason=None,
+        now=now,
+    )
+
+
+async def count_confirmed(conn: AsyncConnection, dataset_id: str) -> int:
+    """How many live credentials of a dataset a wallet has acknowledged."""
+    credentials = t.credentials
+    query = select(func.count()).where(
+        credentials.c.dataset_id == dataset_id, credentials.c.state == CredentialState.ACTIVE.value
+    )
+    return int((await conn.execute(query)).scalar_one())
+
+
+async def predecessor(
+    conn: AsyncConnection, passport_id: str, kind: str, source_ref: str, offer_id: str
+) -> str | None:
+    """The newest live credential of an earlier offer that one of this type replaces."""
+    credentials = t.credentials
+    query = (
+        select(credentials.c.id)
+        .where(*_earlier(passport_id, kind, source_ref, offer_id))
+        .order_by(credentials.c.issued_at.desc())
+        .limit(1)
+    )
+    return (await conn.execute(query)).scalar_one_or_none()
+
+
+async def mark_issued(conn: AsyncConnection, digests: Mapping[str, str], issued_at: datetime) -> bool:
+    """Record that these credentials were signed.
+
+    False if one was ended meanwhile (nothing may be handed out).
+    """
+    credentials = t.credentials
+    for credential_id, digest in digests.items():
+        changed = await conn.execute(
+            update(credentials)
+            .where(credentials.c.id == credential_id, credentials.c.state == CredentialState.PREPARED.value)
+            .values(state=CredentialState.ISSUED.value, issued_at=issued_at, issuer_jwt_sha256=digest)
+        )
+        if changed.rowcount != 1:
+            return False
+    return True
+
+
+async def of_notification(conn: AsyncConnection, offer_id: str, notification_id: str) -> list[Credential]:
+    """The credentials a notification is about, within what the token may speak of."""
+    credentials = t.credentials
+    query = select(credentials).where(
+        credentials.c.notification_id == notification_id, credentials.c.offer_id == offer_id
+    )
+    return await many(conn, query, Credential)
+
+
+async def acknowledge(conn: AsyncConnection, notification_id: str, now: datetime) -> int:
+    """Record that a wallet keeps the credentials of one answer; how many became active."""
+    credentials = t.credentials
+    changed = await conn.execute(
+        update(credentials)
+        .where(
+            credentials.c.notification_id == notification_id,
+            credentials.c.state == CredentialState.ISSUED.value,
+        )
+        .values(state=CredentialState.ACTIVE.value, acknowledged_at=now)
+    )
+    return changed.rowcount
+
+
+async def supersede_earlier(conn: AsyncConnection, credential: Credential, now: datetime) -> int:
+    """End the live credentials of earlier offers that this one replaces; how many."""
+    where = _earlier(credential.passport_id, credential.type, credential.source_ref, credential.offer_id)
+    return await _end(conn, where, to=CredentialState.SUPERSEDED, reason=ReasonCode.DATA_CHANGED, now=now)
+
+
+async def revoke(
+    conn: AsyncConnection, credential_ids: Sequence[str], reason: ReasonCode, now: datetime
+) -> int:
+    """Revoke credentials that are not at an end yet; how many were."""
+    credentials = t.credentials
+    where = [
+        credentials.c.id.in_(credential_ids),
+        credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
+    ]
+    return await _end(conn, where, to=CredentialState.REVOKED, reason=reason, now=now)
+
+
+async def abandon_prepared(conn: AsyncConnection, *, before: datetime, now: datetime) -> int:
+    """End what was reserved and never recorded as issued: a signature may exist, so it is revoked.
+
+    How many.
+    """
+    credentials = t.credentials
+    where = [credentials.c.state == CredentialState.PREPARED.value, credentials.c.prepared_at <= before]
+    return await _end(conn, where, to=CredentialState.ABANDONED, reason=None, now=now)
+
+
+async def touch_passport(conn: AsyncConnection, passport_id: str) -> None:
+    """Mark the lists of all credentials of a passport as changed."""
+    credentials = t.credentials
+    query = select(credentials.c.status_list_id).where(credentials.c.passport_id == passport_id).distinct()
+    await status_lists.touch(conn, {row.status_list_id for row in await conn.execute(query)})
+
+
+async def get_credential(conn: AsyncConnection, ods: str, credential_id: str) -> Credential | None:
+    """One credential of this trust."""
+    credentials = t.credentials
+    query = select(credentials).where(credentials.c.ods == ods, credentials.c.id == credential_id)
+    return await one(conn, query, Credential)
+
+
+async def of_passport(conn: AsyncConnection, passport_id: str) -> list[Credential]:
+    """Every credential of a passport, oldest first."""
+    credentials = t.credentials
+    query = select(credentials).where(credentials.c.passport_id == passport_id).order_by(credentials.c.id)
+    return await many(conn, query, Credential)
+
+
+async def list_credentials(
+    conn: AsyncConnection, ods: str, page: PageQuery, *, staff_id: str | None = None
+) -> tuple[list[Credential], str | None]:
+    """A page of a trust's credentials, oldest first."""
+    credentials = t.credentials
+    query = select(credentials).where(credentials.c.ods == ods)
+    if staff_id is not None:
+        query = query.where(credentials.c.staff_id == staff_id)
+    rows, following = await fetch_page(
+        conn, query, list_name=f"credentials/{ods}/{staff_id or ''}", order_by=[credentials.c.id], query=page
+    )
+    return [as_value(Credential, row._mapping) for row in rows], following
+
+
+def _earlier(passport_id: str, kind: str, source_ref: str, offer_id: str) -> list[ColumnElement[bool]]:
+    credentials = t.credentials
+    return [
+        credentials.c.passport_id == passport_id,
+        credentials.c.type == kind,
+        # A person holds one of each type, and one Employment per post.
+        or_(credentials.c.type != _ONE_PER_POST, credentials.c.source_ref == source_ref),
+        credentials.c.offer_id != offer_id,
+        credentials.c.state.in_(_LIVE),
+    ]
+
+
+async def _end(
+    conn: AsyncConnection,
+    where: Sequence[ColumnElement[Any]],
+    *,
+    to: CredentialState,
+    reason: ReasonCode | None,
+    now: datetime,
+) -> int:
+    ended = await conn.execute(
+        update(t.credentials)
+        .where(*where)
+        .values(state=to.value, reason_code=reason.value if reason else None, ended_at=now)
+        .returning(t.credentials.c.status_list_id)
+    )
+    touched = [row.status_list_id for row in ended]
+    await status_lists.touch(conn, set(touched))
+    return len(touched)

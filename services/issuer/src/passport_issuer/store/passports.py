@@ -1,0 +1,86 @@
+"""Passports: one per person and trust, with the reference all its credentials share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_issuer.rules.passports import PassportState, ReasonCode
+from passport_issuer.store import tables as t
+from passport_issuer.store.rows import as_row, one
+from passport_shared.service.once import insert_once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passport:
+    """A passport; ``reason_code`` says why it is on hold or closed, for holder and issuer only."""
+
+    id: str
+    ods: str
+    staff_id: str
+    state: PassportState
+    holder_ref: str
+    reason_code: str | None
+    created_at: datetime
+    created_by: str
+    first_issued_at: datetime | None
+    version: int
+
+
+async def ensure_passport(conn: AsyncConnection, passport: Passport) -> Passport:
+    """Write a person's passport unless there is one; the one there is."""
+    await insert_once(conn, t.passports, as_row(passport))
+    found = await passport_of(conn, passport.ods, passport.staff_id)
+    assert found is not None  # noqa: S101 - it was written above or before
+    return found
+
+
+async def passport_of(conn: AsyncConnection, ods: str, staff_id: str) -> Passport | None:
+    """The passport of a member of staff."""
+    query = select(t.passports).where(t.passports.c.ods == ods, t.passports.c.staff_id == staff_id)
+    return await one(conn, query, Passport)
+
+
+async def get_passport(conn: AsyncConnection, ods: str, passport_id: str) -> Passport | None:
+    """A passport by its id."""
+    query = select(t.passports).where(t.passports.c.ods == ods, t.passports.c.id == passport_id)
+    return await one(conn, query, Passport)
+
+
+async def change_state(
+    conn: AsyncConnection,
+    passport_id: str,
+    *,
+    come_from: tuple[PassportState, ...],
+    to: PassportState,
+    reason: ReasonCode | None,
+) -> bool:
+    """Move a passport to another state if it is in one of these; whether it was."""
+    changed = await conn.execute(
+        update(t.passports)
+        .where(t.passports.c.id == passport_id, t.passports.c.state.in_([s.value for s in come_from]))
+        .values(
+            state=to.value, reason_code=reason.value if reason else None, version=t.passports.c.version + 1
+        )
+    )
+    return changed.rowcount == 1
+
+
+async def activate(conn: AsyncConnection, passport_id: str, at: datetime) -> bool:
+    """Record that the first credential was issued; whether this was the first. A hold stays a hold."""
+    first = await conn.execute(
+        update(t.passports)
+        .where(t.passports.c.id == passport_id, t.passports.c.first_issued_at.is_(None))
+        .values(first_issued_at=at, version=t.passports.c.version + 1)
+    )
+    await change_state(
+        conn,
+        passport_id,
+        come_from=(PassportState.INVITED, PassportState.IDENTITY_PENDING),
+        to=PassportState.ACTIVE,
+        reason=None,
+    )
+    return first.rowcount == 1
