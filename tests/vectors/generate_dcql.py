@@ -107,9 +107,9 @@ def answer(presented: dict[str, list[str]], *problems: str) -> Members:
 
 
 ONE = [ask("id", IDENTITY, ["family_name"])]
-NEED_BOTH = [{"options": [["id", "job"]]}]
-EITHER = [{"options": [["job"], ["skills"]]}]
-CONDITION = [{"options": [["id"]]}, {"options": [["skills"]], "required": False}]
+NEED_BOTH: list[Members] = [{"options": [["id", "job"]]}]
+EITHER: list[Members] = [{"options": [["job"], ["skills"]]}]
+CONDITION: list[Members] = [{"options": [["id"]]}, {"options": [["skills"]], "required": False}]
 THREE = [
     ask("id", IDENTITY, ["family_name"]),
     ask("job", EMPLOYMENT, ["band"]),

@@ -75,7 +75,6 @@ TA, RBV, R0A, STRANGER = key("anchor"), key("RBV"), key("R0A"), key("stranger")
 
 def issuer_mark() -> str:
     """The Christie's mark: two types, one closed to new issuing; one active, one retired, one status pin."""
-    window = {"valid_from": NOW - timedelta(days=90), "valid_until": NOW + timedelta(days=275)}
     grants = [
         Authorization(
             id=f"a{n}",
@@ -83,7 +82,8 @@ def issuer_mark() -> str:
             vct=f"{ANCHOR}/vct/{name}/1",
             max_validity_s=31_536_000,
             issue_until=closed,
-            **window,
+            valid_from=NOW - timedelta(days=90),
+            valid_until=NOW + timedelta(days=275),
         )
         for n, (name, closed) in enumerate([("StaffIdentity", None), ("Employment", NOW)])
     ]
@@ -120,7 +120,10 @@ def issuer_mark() -> str:
 
 def verifier_mark() -> str:
     """Manchester's mark: may ask three claims and two skills for one movement type."""
-    asks = [("StaffIdentity", [("given_names",), ("birthdate",)]), ("CoreSkills", [("skills", "FS")])]
+    asks: list[tuple[str, list[federation.ClaimPath]]] = [
+        ("StaffIdentity", [("given_names",), ("birthdate",)]),
+        ("CoreSkills", [("skills", "FS")]),
+    ]
     return federation.trust_mark(
         iss=ANCHOR,
         sub=VERIFIER,

@@ -200,7 +200,7 @@ def queries(draw: st.DrawFn) -> Query:
             for n, claim in enumerate(draw(st.lists(CLAIM_QUERIES, max_size=3)))
         )
         named = (
-            st.lists(st.sampled_from([claim.id for claim in claims]), min_size=1, max_size=2)
+            st.lists(st.sampled_from([str(claim.id) for claim in claims]), min_size=1, max_size=2)
             if claims
             else None
         )

@@ -58,9 +58,10 @@ def test_a_right_object_is_accepted(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", DOCUMENT["refused"], ids=lambda vector: vector["name"])
 def test_a_spoilt_object_is_refused_for_its_reason(vector: dict[str, Any]) -> None:
-    with pytest.raises((FederationError, SnapshotError)) as caught:
+    error = SnapshotError if vector["kind"] == "manifest" else FederationError
+    with pytest.raises(error) as caught:
         verify(vector)
-    assert caught.value.reason.value == vector["reason"]
+    assert str(caught.value).split(":")[0] == vector["reason"]
 
 
 def test_the_chain_resolves() -> None:

@@ -44,11 +44,13 @@ from passport_shared.formats.trust_mark import (
     PinState,
     StatusLists,
     TrustMark,
-    TrustMarkStatus,
     mark_type,
     trust_mark,
-    trust_mark_status_response,
     verify_trust_mark,
+)
+from passport_shared.formats.trust_mark_status import (
+    TrustMarkStatus,
+    trust_mark_status_response,
     verify_trust_mark_status_response,
 )
 

@@ -13,7 +13,6 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from passport_shared.formats import strict
 from passport_shared.formats.entity_statement import (
     STATUS_KEYS_MEMBER,
     EntityConfiguration,
@@ -38,6 +37,7 @@ from passport_shared.formats.snapshot_manifest import (
     part_name,
     verify_manifest,
 )
+from passport_shared.formats.snapshot_parts import Agreement, Documents, as_array, as_text, check_part
 from passport_shared.formats.status_list import (
     INVALID,
     SUSPENDED,
@@ -46,7 +46,6 @@ from passport_shared.formats.status_list import (
     StatusToken,
     read_token,
 )
-from passport_shared.formats.strict import StrictError
 from passport_shared.formats.trust_file import TrustFile, TrustFileError, TrustFileReason
 from passport_shared.formats.trust_mark import (
     MarkRole,
@@ -80,7 +79,6 @@ __all__ = [
     "verify_manifest",
 ]
 
-MAX_PART_DEPTH = 16
 MAX_MARKS = 4
 
 
@@ -94,21 +92,6 @@ class MarkStanding(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """An agreement between organisations; dates are business dates, both inclusive, `expires` may be open."""
-
-    id: str
-    type: str
-    version: str
-    parties: tuple[str, ...]
-    movement_types: tuple[str, ...]
-    staff_groups: tuple[str, ...]
-    max_days: int | None
-    effective: date
-    expires: date | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SnapshotEntity:
     """One entity with its verified statement and marks; times are judged when it is asked for."""
 
@@ -116,18 +99,6 @@ class SnapshotEntity:
     organisation: Organisation
     statement: SubordinateStatement
     marks: tuple[TrustMark, ...]
-
-
-def check_part(part: Part, content: bytes) -> None:
-    """Refuse bytes that are not the part the manifest names.
-
-    Raises:
-        SnapshotError: `PART_WRONG_SIZE` or `PART_WRONG_HASH`.
-    """
-    if len(content) != part.bytes:
-        raise SnapshotError(SnapshotReason.PART_WRONG_SIZE, part.name)
-    if part_name(content) != part.sha256:
-        raise SnapshotError(SnapshotReason.PART_WRONG_HASH, part.name)
 
 
 class Snapshot:
@@ -139,7 +110,7 @@ class Snapshot:
         anchor: EntityConfiguration,
         trust_file: TrustFile,
         roots: tuple[bytes, ...],
-        documents: _Documents,
+        documents: Documents,
     ) -> None:
         self.manifest = manifest
         self.anchor = anchor
@@ -167,7 +138,7 @@ class Snapshot:
             SnapshotError: a part is missing, of another size or hash, or malformed; the anchor's
                 configuration is not signed by an accepted key; no root of the trust file is left.
         """
-        documents = _Documents()
+        documents = Documents()
         for part in manifest.parts:
             if part.name not in parts:
                 raise SnapshotError(SnapshotReason.PART_MISSING, part.name)
@@ -293,7 +264,7 @@ class Snapshot:
                 trust_mark_issuers=self.anchor.trust_mark_issuers,
                 trust_mark_owners=self.anchor.trust_mark_owners,
             )
-            for mark in _array(entry.get("trust_marks"), "trust_marks")[: MAX_MARKS + 1]
+            for mark in as_array(entry.get("trust_marks"), "trust_marks")[: MAX_MARKS + 1]
         )
         if len(marks) > MAX_MARKS:
             raise SnapshotError(SnapshotReason.ENTITY_INVALID, "too many marks")
@@ -323,45 +294,6 @@ class Snapshot:
         return token if ours else None
 
 
-class _Documents:
-    """What the parts hold, read strictly and not yet verified."""
-
-    def __init__(self) -> None:
-        self.anchor: str | None = None
-        self.entities: dict[str, Mapping[str, Any]] = {}
-        self.status_tokens: dict[str, str] = {}
-        self.types: dict[str, str] = {}
-        self.agreements: tuple[Agreement, ...] = ()
-
-    def read(self, name: str, content: bytes) -> None:
-        """Read one part; large kinds are sharded as `<kind>-<number>`, an unknown kind is ignored."""
-        try:
-            document = strict.loads_object(content, max_bytes=MAX_PART_BYTES, max_depth=MAX_PART_DEPTH)
-        except StrictError as fault:
-            raise SnapshotError(SnapshotReason.PART_MALFORMED, f"{name}: {fault.code}") from fault
-        kind = name.split("-", 1)[0]
-        if kind == "entities":
-            self._read_entities(document)
-        elif kind == "status":
-            for entry in _array(document.get("status_lists"), "status_lists"):
-                self.status_tokens[_text(entry, "uri")] = _text(entry, "token")
-        elif kind == "types":
-            for entry in _array(document.get("types"), "types"):
-                self.types[_text(entry, "vct")] = _text(entry, "sha256")
-        elif kind == "agreements":
-            entries = _array(document.get("agreements"), "agreements")
-            self.agreements += tuple(_agreement(entry) for entry in entries)
-
-    def _read_entities(self, document: Mapping[str, Any]) -> None:
-        if "trust_anchor" in document:
-            self.anchor = _text(document, "trust_anchor")
-        for entry in _array(document.get("entities"), "entities"):
-            entity_id = _text(entry, "entity_id")
-            if entity_id in self.entities:
-                raise SnapshotError(SnapshotReason.ENTITY_TWICE, "an entity is listed twice")
-            self.entities[entity_id] = entry
-
-
 def _status_keys(anchor: EntityConfiguration) -> frozenset[str]:
     stated = anchor.metadata.get("federation_entity", {}).get(STATUS_KEYS_MEMBER)
     if not isinstance(stated, Mapping):
@@ -373,53 +305,4 @@ def _status_keys(anchor: EntityConfiguration) -> frozenset[str]:
 
 
 def _organisation(value: object) -> Organisation:
-    return Organisation(ods_code=_text(value, "ods_code"), name=_text(value, "name"))
-
-
-def _agreement(entry: object) -> Agreement:
-    if not isinstance(entry, Mapping):
-        raise SnapshotError(SnapshotReason.PART_MALFORMED, "an agreement is not an object")
-    max_days = entry.get("max_days")
-    if max_days is not None and (not isinstance(max_days, int) or isinstance(max_days, bool)):
-        raise SnapshotError(SnapshotReason.PART_MALFORMED, "max_days is not a number of days")
-    expires = entry.get("expires")
-    return Agreement(
-        id=_text(entry, "id"),
-        type=_text(entry, "type"),
-        version=str(entry.get("version", "")),
-        parties=_texts(entry, "parties"),
-        movement_types=_texts(entry, "movement_types"),
-        staff_groups=_texts(entry, "staff_groups"),
-        max_days=max_days,
-        effective=_date(entry.get("effective")),
-        expires=None if expires is None else _date(expires),
-    )
-
-
-def _date(value: object) -> date:
-    try:
-        if isinstance(value, str):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise SnapshotError(SnapshotReason.PART_MALFORMED, "not a plain date")
-
-
-def _array(value: object, name: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise SnapshotError(SnapshotReason.PART_MALFORMED, f"{name} is not an array")
-    return value
-
-
-def _text(entry: object, name: str) -> str:
-    value = entry.get(name) if isinstance(entry, Mapping) else None
-    if not isinstance(value, str) or not value:
-        raise SnapshotError(SnapshotReason.PART_MALFORMED, f"{name} is not a text")
-    return value
-
-
-def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = _array(entry.get(name, []), name)
-    if not all(isinstance(value, str) for value in values):
-        raise SnapshotError(SnapshotReason.PART_MALFORMED, f"{name} holds something that is not text")
-    return tuple(values)
+    return Organisation(ods_code=as_text(value, "ods_code"), name=as_text(value, "name"))

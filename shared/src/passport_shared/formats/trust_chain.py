@@ -45,8 +45,8 @@ def resolve_chain(chain: Sequence[str], trust_file: TrustFile, now: datetime) ->
     """Verify a chain and resolve its subject's metadata.
 
     1. its length; 2. the anchor's configuration against the pinned keys; 3. downwards, each statement with
-    the keys its superior is known by, each naming the next entity; 4. the subject's configuration with the keys
-    its superior states, and its `authority_hints`; 5. constraints; 6. metadata, then policy.
+    the keys its superior is known by, each naming the next entity; 4. the subject's configuration with the
+    keys its superior states, and its `authority_hints`; 5. constraints; 6. metadata, then policy.
 
     Args:
         chain: subject's configuration, statements upwards, the anchor's configuration.

@@ -15,7 +15,6 @@ from typing import Any
 
 from passport_shared.formats import jose
 from passport_shared.formats.federation_jws import (
-    TRUST_MARK_STATUS_TYP,
     TRUST_MARK_TYP,
     FederationError,
     FederationJws,
@@ -58,16 +57,6 @@ class KeyUse(StrEnum):
     CREDENTIAL = "credential"
     STATUS = "status"
     REQUEST = "request"
-
-
-class TrustMarkStatus(StrEnum):
-    """Answers of the trust mark status endpoint; `suspended` is ours, which the specification allows."""
-
-    ACTIVE = "active"
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    INVALID = "invalid"
-    SUSPENDED = "suspended"
 
 
 def mark_type(trust_anchor: str, role: MarkRole | str) -> str:
@@ -389,48 +378,6 @@ def _claim_path(value: object) -> ClaimPath:
     if not segments:
         raise FederationError(FederationReason.BAD_CLAIM, "a claims path is empty")
     return tuple(segments)
-
-
-def trust_mark_status_response(
-    *,
-    iss: str,
-    trust_mark: str,
-    status: TrustMarkStatus | str,
-    iat: datetime,
-    key: SigningKey,
-    exp: datetime | None = None,
-) -> str:
-    """Sign the answer of the trust mark status endpoint about one mark."""
-    claims: dict[str, Any] = {"iss": iss, "iat": epoch(iat)}
-    if exp is not None:
-        claims["exp"] = epoch(exp)
-    claims["trust_mark"] = trust_mark
-    claims["status"] = TrustMarkStatus(status).value
-    return jose.sign(claims, key, typ=TRUST_MARK_STATUS_TYP)
-
-
-def verify_trust_mark_status_response(
-    token: str, issuer_jwks: Mapping[str, Any], now: datetime, *, iss: str, trust_mark: str
-) -> TrustMarkStatus:
-    """Verify an answer of the status endpoint and return the status it states for exactly this mark.
-
-    Raises:
-        FederationError: also `WRONG_MARK` for an answer about another mark and `STATUS_UNKNOWN` for a value
-            that this network does not define, because an unknown standing is no good standing.
-    """
-    opened = open_object(
-        token, issuer_jwks, typ=TRUST_MARK_STATUS_TYP, now=now, require_sub=False, require_exp=False
-    )
-    if opened.iss != iss:
-        raise FederationError(FederationReason.WRONG_ISSUER, "answered by another entity")
-    if "trust_mark" not in opened.claims or "status" not in opened.claims:
-        raise FederationError(FederationReason.MISSING_CLAIM, "trust_mark and status are required")
-    if opened.claims["trust_mark"] != trust_mark:
-        raise FederationError(FederationReason.WRONG_MARK, "the answer is about another mark")
-    try:
-        return TrustMarkStatus(opened.claims["status"])
-    except ValueError as fault:
-        raise FederationError(FederationReason.STATUS_UNKNOWN, "not a status of this network") from fault
 
 
 def rfc3339(at: datetime) -> str:
