@@ -193,6 +193,12 @@ class MisbehavingServer:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     server_names: list[str | None] = field(default_factory=list)
+    _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def received(self, count: int) -> None:
+        """Wait until this many requests have arrived."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) >= count)
 
     def url(self, path: str, host: str = "localhost") -> str:
         """An https URL of this server."""
@@ -203,7 +209,9 @@ class MisbehavingServer:
         self.connections += 1
         try:
             while (request := await _read_request(reader)) is not None:
-                self.requests.append(request)
+                async with self._arrived:
+                    self.requests.append(request)
+                    self._arrived.notify_all()
                 await self.routes[request.path](request, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass

@@ -59,7 +59,7 @@ def _is_tls(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             return True
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
