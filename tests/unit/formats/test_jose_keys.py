@@ -46,6 +46,8 @@ REFUSED = [
     ("no x", {"kty": "EC", "crv": "P-256", "y": JWK["y"]}),
     ("no y", {"kty": "EC", "crv": "P-256", "x": JWK["x"]}),
     ("x is a number", {**JWK, "x": 1}),
+    ("x is a list", {**JWK, "x": [JWK["x"]]}),
+    ("y is an object", {**JWK, "y": {"y": JWK["y"]}}),
     ("x is empty", {**JWK, "x": ""}),
     ("x is padded", {**JWK, "x": JWK["x"] + "="}),
     ("x is standard base64", {**JWK, "x": "+" + JWK["x"][1:]}),
@@ -167,8 +169,9 @@ def test_signing_keys_that_are_refused(der: bytes):
 
 
 def test_only_p256_objects_are_wrapped():
-    with pytest.raises(JoseError):
-        PublicKey.from_key(P384.public_key())
+    for other in (P384.public_key(), ed25519.Ed25519PrivateKey.generate().public_key(), KEY.private, None):
+        with pytest.raises(JoseError):
+            PublicKey.from_key(other)
     with pytest.raises(JoseError):
         SigningKey.from_private(P384)
 

@@ -285,7 +285,10 @@ def test_the_kid_chooses_the_key():
         (ISSUER.kid, [ISSUER.public.as_jwk(), STRANGER.public.as_jwk(kid=ISSUER.kid)], JoseReason.BAD_KEY),
         (ISSUER.kid, [ISSUER.public.as_jwk(use="enc")], JoseReason.BAD_KEY),
         (ISSUER.kid, [{**private_jwk(ISSUER), "kid": ISSUER.kid}], JoseReason.BAD_KEY),
-        (ISSUER.kid, [ISSUER.public.as_jwk()] * 65, JoseReason.BAD_KEY),
+        (ISSUER.kid, [ISSUER.public.as_jwk(), *({"kid": str(n)} for n in range(64))], JoseReason.BAD_KEY),
+        (None, [ISSUER.public.jwk], JoseReason.UNKNOWN_KID),
+        (None, [ISSUER.public.as_jwk(kid=None)], JoseReason.UNKNOWN_KID),
+        ("", [ISSUER.public.as_jwk(kid="")], JoseReason.UNKNOWN_KID),
         (ISSUER.kid, {}, JoseReason.BAD_KEY),
         (ISSUER.kid, {"keys": "a"}, JoseReason.BAD_KEY),
         (ISSUER.kid, {"keys": {ISSUER.kid: ISSUER.public.as_jwk()}}, JoseReason.BAD_KEY),
@@ -298,6 +301,11 @@ def test_a_kid_only_looks_up_the_set(kid: str | None, jwks: object, reason: Jose
     with pytest.raises(JoseError) as refused:
         jose.verify_with_jwks(token, jwks, typ=TYP)  # type: ignore[arg-type]
     assert refused.value.reason is reason
+
+
+def test_64_keys_are_a_set_of_reasonable_size():
+    jwks = [*({"kid": str(n)} for n in range(63)), ISSUER.public.as_jwk()]
+    assert jose.verify_with_jwks(TOKEN, jwks, typ=TYP).key == ISSUER.public
 
 
 def times(**claims: object) -> dict[str, object]:

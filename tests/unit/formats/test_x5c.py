@@ -118,6 +118,38 @@ def changed_byte() -> Chain:
     return header(RIGHT.der.replace(right, attacker), AUTHORITY.issuing_der)
 
 
+def unidentified() -> Chain:
+    made = Authority.create(
+        root=replace(ROOT, subject_key_identifier=False),
+        issuing=replace(ISSUING, authority_key_identifier=None),
+    )
+    return made.leaf(KEY).x5c, made.roots
+
+
+def mislabelled() -> Chain:
+    made = Authority.create(issuing_key=RSA_KEY)
+    return made.leaf_for(KEY, KEY.public.key, LeafSpec(), signed_by=STRANGER.issuing_key).x5c, made.roots
+
+
+def version_1() -> bytes:
+    """The right leaf without its version, which is how version 1 is written."""
+    body = RIGHT.certificate.tbs_certificate_bytes
+    content = body[4:].removeprefix(bytes.fromhex("a003020102"))
+    assert len(content) == len(body) - 9
+    rest = RIGHT.der[4 + len(body) :]
+    inner = b"\x30\x82" + len(content).to_bytes(2, "big") + content
+    return b"\x30\x82" + (len(inner) + len(rest)).to_bytes(2, "big") + inner + rest
+
+
+def left_over_bits() -> Chain:
+    """Base64 whose last character says more than the bytes it stands for."""
+    text = next(made.x5c[0] for made in iter(lambda: AUTHORITY.leaf(KEY), None) if made.x5c[0][-1] == "=")
+    last = text.rstrip("=")[-1]
+    changed = text.rstrip("=")[:-1] + chr(ord(last) + 1) + "=" * (len(text) - len(text.rstrip("=")))
+    assert base64.b64decode(changed, validate=True) == base64.b64decode(text)
+    return [changed, RIGHT.x5c[1]], AUTHORITY.roots
+
+
 REFUSED: list[tuple[str, Callable[[], Chain], ChainReason]] = [
     ("no certificate", lambda: ([], AUTHORITY.roots), ChainReason.WRONG_LENGTH),
     ("the leaf alone", lambda: header(RIGHT.der), ChainReason.WRONG_LENGTH),
@@ -220,10 +252,15 @@ REFUSED: list[tuple[str, Callable[[], Chain], ChainReason]] = [
     ),
     ("key usage in passing", lambda: issuing(key_usage_critical=False), ChainReason.CA_KEY_USAGE),
     ("a root for lists only", lambda: root(key_usage=frozenset({"crl_sign"})), ChainReason.CA_KEY_USAGE),
+    ("no key identifier at all on either side", unidentified, ChainReason.KEY_IDENTIFIER),
+    ("an RSA issuing CA beside an elliptic signature", mislabelled, ChainReason.WRONG_KEY),
+    ("version 1", lambda: header(version_1(), AUTHORITY.issuing_der), ChainReason.MALFORMED),
+    ("bits left over in the base64", left_over_bits, ChainReason.MALFORMED),
     ("a leaf that is an authority", lambda: leaf(ca=True), ChainReason.LEAF_IS_CA),
     ("a leaf that does not say", lambda: leaf(ca=None), ChainReason.LEAF_IS_CA),
     ("no key usage", lambda: leaf(key_usage=None), ChainReason.LEAF_KEY_USAGE),
     ("leaf key usage in passing", lambda: leaf(key_usage_critical=False), ChainReason.LEAF_KEY_USAGE),
+    ("no usage at all", usage, ChainReason.LEAF_KEY_USAGE),
     ("key agreement only", lambda: usage("key_agreement"), ChainReason.LEAF_KEY_USAGE),
     *[
         (f"{more} too", lambda more=more: usage("digital_signature", more), ChainReason.LEAF_KEY_USAGE)
@@ -374,6 +411,15 @@ def test_reading_and_writing_the_header():
     assert (leaf_certificate, issuing_certificate) == (RIGHT.certificate, AUTHORITY.issuing)
     assert [base64.b64decode(text) for text in RIGHT.x5c] == [RIGHT.der, AUTHORITY.issuing_der]
     assert json.loads(json.dumps(encode_x5c([RIGHT.der]))) == RIGHT.x5c[:1]
+
+
+@pytest.mark.parametrize(
+    "header_value", [None, "text", {"a": 1}, [1, 2], [b"a", b"b"], [None, None], RIGHT.x5c[0]]
+)
+def test_headers_that_cannot_be_read(header_value: Any):
+    with pytest.raises(ChainError) as refused:
+        x5c.parse_x5c(header_value)
+    assert refused.value.reason in {ChainReason.WRONG_LENGTH, ChainReason.MALFORMED}
 
 
 def test_hash_and_key_agree_with_other_implementations():

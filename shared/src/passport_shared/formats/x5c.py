@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -168,12 +168,12 @@ def _load(der: bytes) -> x509.Certificate:
         version = certificate.version
     except _PARSE_ERRORS:
         raise ChainError(ChainReason.MALFORMED, "a certificate cannot be read") from None
-    if version is not x509.Version.v3 or certificate.public_bytes(serialization.Encoding.DER) != der:
-        raise ChainError(ChainReason.MALFORMED, "a certificate is not version 3 DER")
+    if version is not x509.Version.v3:
+        raise ChainError(ChainReason.MALFORMED, "a certificate is not version 3")
     # The signature ends the certificate. Its count of unused bits is the one byte that cryptography neither
     # checks nor signs: left open, one certificate would have several thumbprints.
-    if certificate.serial_number < 1 or der[-len(certificate.signature) - 1] != 0:
-        raise ChainError(ChainReason.MALFORMED, "a certificate's serial number or signature is malformed")
+    if der[-len(certificate.signature) - 1] != 0:
+        raise ChainError(ChainReason.MALFORMED, "a certificate's signature is malformed")
     return certificate
 
 
@@ -288,7 +288,7 @@ def _checked_leaf(leaf: x509.Certificate, issuing: x509.Certificate) -> Leaf:
     _check_leaf_usage(leaf)
     _check_key_identifiers(leaf, issuing)
     try:
-        public = PublicKey.from_key(cast("ec.EllipticCurvePublicKey", leaf.public_key()))
+        public = PublicKey.from_key(leaf.public_key())
     except (JoseError, *_PARSE_ERRORS):
         raise ChainError(ChainReason.WRONG_KEY, "the leaf's key is not on P-256") from None
     san_uri, san_dns = _alternative_names(leaf)
@@ -335,7 +335,7 @@ def _alternative_names(leaf: x509.Certificate) -> tuple[str, tuple[str, ...]]:
 
 def _one_name(leaf: x509.Certificate, oid: ObjectIdentifier) -> str:
     values = [attribute.value for attribute in leaf.subject.get_attributes_for_oid(oid)]
-    if len(values) != 1 or not isinstance(values[0], str) or not values[0]:
+    if len(values) != 1 or not isinstance(values[0], str):
         raise ChainError(ChainReason.SUBJECT, "the leaf's subject lacks a name, or has one twice")
     return values[0]
 
