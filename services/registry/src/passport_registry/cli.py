@@ -17,6 +17,7 @@ from pathlib import Path
 
 from passport_registry import app
 from passport_registry.app import Parts, close_context, open_context
+from passport_registry.clients.tokens import TokenRefused, access_token, read_client_key
 from passport_registry.context import Context
 from passport_registry.operations import anchor, clients, entities, organisations, publishing
 from passport_registry.operations.clients import RegisterClient
@@ -28,6 +29,7 @@ from passport_registry.store import tables
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
+from passport_shared.service.clock import SystemClock
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
@@ -241,6 +243,29 @@ async def entity_code(arguments: argparse.Namespace, settings: RegistrySettings)
     print(code.code)
 
 
+def _token_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--client", type=Path, required=True, help="file that `client create --out` wrote")
+    parser.add_argument("--url", help="base URL of the service; this registry by default")
+    parser.add_argument("--scope", help="scopes separated by spaces; all the client has there by default")
+
+
+async def token(arguments: argparse.Namespace, settings: RegistrySettings) -> None:
+    """Print an access token of any service of the network, for use with curl."""
+    try:
+        client_id, key = read_client_key(arguments.client)
+        given = await access_token(
+            arguments.url or settings.public_url,
+            client_id,
+            key,
+            clock=SystemClock(),
+            ca_file=settings.tls_ca_file,
+            scope=arguments.scope,
+        )
+    except TokenRefused as error:
+        raise CommandFailed(str(error)) from None
+    print(given)
+
+
 COMMANDS = (
     Command(
         name="init",
@@ -258,6 +283,12 @@ COMMANDS = (
     ),
     Command(name="client list", help="list API clients", run=client_list),
     Command(name="client suspend", help="suspend an API client", run=client_suspend, configure=_client_id),
+    Command(
+        name="token",
+        help="print an access token of a service for a client",
+        run=token,
+        configure=_token_arguments,
+    ),
     Command(
         name="organisation add",
         help="add an organisation",

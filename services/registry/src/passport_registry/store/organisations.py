@@ -115,14 +115,14 @@ def _recorded(row: Mapping[str, Any]) -> RecordedStep:
 async def steps(conn: AsyncConnection, ods_code: str) -> dict[Step, RecordedStep]:
     """Return the recorded steps of an organisation."""
     rows = await conn.execute(select(_S).where(_S.c.ods_code == ods_code))
-    return {recorded.record.step: recorded for recorded in (_recorded(row._mapping) for row in rows)}
+    return {recorded.record.step: recorded for recorded in (_recorded(dict(row._mapping)) for row in rows)}
 
 
 async def every_step(conn: AsyncConnection) -> dict[str, dict[Step, StepRecord]]:
     """Return the recorded steps of all organisations, by ODS code."""
     found: dict[str, dict[Step, StepRecord]] = {}
     for row in await conn.execute(select(_S)):
-        recorded = _recorded(row._mapping)
+        recorded = _recorded(dict(row._mapping))
         found.setdefault(row.ods_code, {})[recorded.record.step] = recorded.record
     return found
 
