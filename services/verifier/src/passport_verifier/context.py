@@ -9,9 +9,12 @@ from passport_shared.formats.trust_file import TrustFile
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
 from passport_shared.service.db import Database
+from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.jobs import Leases
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
+from passport_shared.service.limits import RateLimiter
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
 from passport_verifier.settings import VerifierSettings
@@ -34,6 +37,9 @@ class Context:
     outbound: Outbound
     audit: AuditLog
     idempotency: Idempotency
+    limiter: RateLimiter
+    documents: CachedDocuments
+    leases: Leases
     trust_file: TrustFile
     snapshots: SnapshotKeeper
     statuses: StatusMemory

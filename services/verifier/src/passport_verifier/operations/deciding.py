@@ -127,6 +127,7 @@ def _in_the_clear(finding: Finding) -> dict[str, Any]:
         "result": finding.result,
         "first_day": finding.first_day.result,
         "last_day": finding.last_day.result,
+        "telling": "last_day" if telling is finding.last_day else "first_day",
         "reason": telling.reason,
         "who_can_fix": telling.fixer,
         "outcome": finding.outcome,

@@ -197,3 +197,9 @@ async def _record(ctx: Context, found: Listed, actor: Actor, kind: str, method: 
             organisation=found.decision.ods,
             details={"method": method},
         )
+
+
+async def newest(ctx: Context, ods: str, request_id: str) -> str | None:
+    """The id of the newest decision from a request's answer, or None."""
+    found, _ = await find(ctx, ods, PageQuery(limit=1), movement_id=None, request_id=request_id)
+    return found[0].decision.id if found else None

@@ -1,0 +1,282 @@
+"""Composition root of the verifier: settings in, application out.
+
+Everything with a connection or a key is opened when the application starts, so that building it (for the OpenAPI
+document, for instance) needs no deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from passport_shared.formats.clock import Clock
+from passport_shared.formats.federation import verifier_metadata
+from passport_shared.formats.snapshot import SnapshotError
+from passport_shared.formats.trust_file import TrustFile
+from passport_shared.formats.trust_mark import MarkRole
+from passport_shared.outbound import Outbound
+from passport_shared.service.app import Check, create_app
+from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
+from passport_shared.service.auth import Authenticator, token_routes
+from passport_shared.service.client_directory import ClientDirectory, RegistryClients
+from passport_shared.service.clock import SystemClock
+from passport_shared.service.db import Database
+from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.idempotency import Idempotency
+from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.kek import Kek
+from passport_shared.service.keys import KeyStore
+from passport_shared.service.limits import RateLimiter
+from passport_shared.service.pages import Pages
+from passport_shared.service.settings import Environment
+from passport_shared.service.snapshot_keeper import SnapshotKeeper
+from passport_shared.service.tenancy import Tenant, Tenants
+from passport_shared.wire.enrolment import EntityRole
+from passport_shared.wire.scopes import scopes_of
+from passport_verifier.context import Context
+from passport_verifier.errors import PROBLEMS
+from passport_verifier.http import federation, oid4vp, openapi, pages
+from passport_verifier.http.management import (
+    decisions,
+    movements,
+    policies,
+    presentation_requests,
+    register_checks,
+)
+from passport_verifier.operations import rechecks, status_lists
+from passport_verifier.operations.answers import retry_held
+from passport_verifier.operations.presentation_requests import sweep
+from passport_verifier.settings import VerifierSettings
+from passport_verifier.store import tables
+from passport_verifier.store.status_memory import StatusMemory
+
+SERVICE = "verifier"
+PACKAGE = "passport_verifier"
+VERSION = version("passport-verifier")
+DESCRIPTION = (
+    "Asks for, verifies and decides on staff passports for many trusts: may this person start here on this day, "
+    "and if not, what is missing and who can put it right."
+)
+PURGE_EVERY = timedelta(minutes=10)
+STATUS_EVERY = timedelta(seconds=2)
+DISCOVER_EVERY = timedelta(seconds=60)
+DIRECTORY_EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a test puts in the place of the real thing; ``background`` starts the periodic tasks."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    outbound: Outbound | None = None
+    trust_file: TrustFile | None = None
+    clients: ClientDirectory | None = None
+    background: bool = True
+
+
+class NoTrustFile(RuntimeError):
+    """The one thing that is configured about trust is missing or unreadable."""
+
+
+def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = False) -> Context:
+    """Put a verifier together; its database is opened by the first use.
+
+    Args:
+        settings: of this deployment.
+        parts: clock, outbound client and trust file.
+        shared: for a short command beside a running service.
+
+    Raises:
+        KekError: the key-encryption key cannot be read.
+        NoTrustFile: there is no readable trust file.
+    """
+    clock = parts.clock
+    db = Database(settings.database_url, name=SERVICE, shared=shared, durable=settings.durable)
+    kek = Kek.load(settings.kek_file)
+    keys = KeyStore(db, kek, tables.keys, clock)
+    outbound = parts.outbound or Outbound(
+        ca_file=settings.tls_ca_file,
+        allow=settings.outbound_allow,
+        allow_private=settings.environment is not Environment.PRODUCTION,
+    )
+    trust_file = parts.trust_file or read_trust_file(settings.trust_file)
+    documents = CachedDocuments(db, tables.documents, clock)
+    snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    return Context(
+        settings=settings,
+        db=db,
+        clock=clock,
+        keys=keys,
+        kek=kek,
+        outbound=outbound,
+        audit=AuditLog(tables.audit, clock),
+        idempotency=Idempotency(db, tables.idempotency, clock),
+        limiter=RateLimiter(db, tables.limits, clock),
+        documents=documents,
+        leases=Leases(db, tables.jobs, clock),
+        trust_file=trust_file,
+        snapshots=snapshots,
+        statuses=StatusMemory(db, clock, size=settings.status_memory),
+        tenants=Tenants(
+            db,
+            tables.tenants,
+            keys,
+            clock,
+            role=EntityRole.VERIFIER,
+            public_url=settings.public_url,
+            registry=trust_file.entity_id,
+            metadata=tenant_metadata,
+            mark=lambda entity_id: _mark(snapshots, clock, entity_id),
+        ),
+    )
+
+
+def read_trust_file(path: Path | None) -> TrustFile:
+    """The configured trust; NoTrustFile with a line for the operator if there is none that can be read."""
+    if path is None:
+        raise NoTrustFile("PASSPORT_VERIFIER_TRUST_FILE is not set: fetch it from the registry's operator")
+    try:
+        return TrustFile.parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NoTrustFile(f"the trust file {path} cannot be used: {error}") from None
+
+
+async def _mark(snapshots: SnapshotKeeper, clock: Clock, entity_id: str) -> str | None:
+    snapshot = await snapshots.latest()
+    if snapshot is None:
+        return None
+    try:
+        mark = snapshot.mark_for(entity_id, roles=(MarkRole.CREDENTIAL_VERIFIER,), now=clock.now())
+    except SnapshotError:
+        return None
+    return mark.compact if mark else None
+
+
+def tenant_metadata(tenant: Tenant) -> Mapping[str, Any]:
+    """A tenant's metadata in its entity configuration: without keys, which are fresh with every request."""
+    return {
+        **verifier_metadata(tenant.entity_id),
+        "federation_entity": {
+            "organization_name": tenant.name or tenant.ods,
+            "policy_uri": f"{tenant.entity_id}/privacy",
+            "logo_uri": f"{tenant.entity_id}/logo.svg",
+        },
+    }
+
+
+async def close_context(ctx: Context) -> None:
+    """Close what a context holds."""
+    await ctx.outbound.close()
+    await ctx.db.close()
+
+
+def sealer(ctx: Context) -> Sealer:
+    """The sealer of the verifier's audit log."""
+    return Sealer(ctx.db, tables.audit, ctx.leases, ctx.keys, ctx.clock, issuer=ctx.settings.public_url)
+
+
+def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
+    """Build the verifier's application."""
+    given = parts or Parts()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ctx = open_context(settings, given)
+        await ctx.db.open()
+        directory = RegistryClients(ctx.documents, ctx.outbound, ctx.snapshots.directory_source, ctx.clock)
+        app.state.context = ctx
+        app.state.authenticator = _authenticator(ctx, given.clients or directory)
+        app.state.pages = Pages(
+            package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
+        )
+        periodics = _periodics(ctx, app.state.authenticator, directory)
+        app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
+        if given.background:
+            await app.state.runner.start()
+        try:
+            yield
+        finally:
+            await app.state.runner.stop()
+            await close_context(ctx)
+
+    app: FastAPI = create_app(
+        service=SERVICE,
+        version=VERSION,
+        public_url=settings.public_url,
+        clock=given.clock,
+        lifespan=lifespan,
+        routers=[
+            token_routes(),
+            movements.router,
+            presentation_requests.router,
+            decisions.router,
+            register_checks.router,
+            policies.router,
+        ],
+        protocol_routes=[*oid4vp.routes(), *pages.routes(), *federation.routes()],
+        readiness=_readiness(lambda: app.state.context),
+        problems=PROBLEMS,
+        max_body_bytes=settings.max_body_bytes,
+        access_log_every=settings.access_log_every,
+        openapi_paths=openapi.PATHS,
+        description=DESCRIPTION,
+    )
+    return app
+
+
+def _authenticator(ctx: Context, directory: ClientDirectory) -> Authenticator:
+    return Authenticator(
+        service_url=ctx.settings.public_url,
+        clients=directory,
+        keys=ctx.keys,
+        db=ctx.db,
+        tables=tables.auth,
+        clock=ctx.clock,
+        scopes=scopes_of(SERVICE),
+    )
+
+
+def _periodics(ctx: Context, authenticator: Authenticator, directory: RegistryClients) -> list[Periodic]:
+    chain = sealer(ctx)
+
+    async def purge() -> None:
+        await authenticator.purge()
+        await ctx.idempotency.purge()
+        await ctx.limiter.purge()
+
+    async def tidy() -> None:
+        await retry_held(ctx)
+        await sweep(ctx)
+
+    return [
+        ctx.snapshots.periodic(),
+        Periodic(name="clients.refresh", every=DIRECTORY_EVERY, run=directory.refresh),
+        Periodic(name="status.discover", every=DISCOVER_EVERY, run=lambda: status_lists.discover(ctx)),
+        Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
+        Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),
+        Periodic(name="seal", every=timedelta(seconds=1), run=chain.run),
+        Periodic(name="purge", every=PURGE_EVERY, run=purge),
+    ]
+
+
+def _readiness(app_context: Callable[[], Context]) -> list[Check]:
+    """Ready: the database answers, the key-encryption key opens keys, and the audit log is being sealed."""
+
+    async def database() -> None:
+        await app_context().db.ping()
+
+    async def keys() -> None:
+        await app_context().keys.check()
+
+    async def sealing() -> None:
+        if await sealer(app_context()).lag() > MAX_LAG:
+            raise RuntimeError("audit entries wait to be sealed")
+
+    return [Check("database", database), Check("keys", keys), Check("audit", sealing)]

@@ -1,0 +1,94 @@
+"""The verifier's own commands beside ``serve``, ``migrate``, ``check-config`` and ``openapi``.
+
+``tenant enrol`` and ``tenant list`` are the shared ones; ``policy asks`` prints what the network register has to
+let a host ask for a policy, ready for the registry's operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
+from passport_shared.service.kek import KekError
+from passport_shared.service.tenant_commands import Enrolling, tenant_commands
+from passport_shared.wire import catalogue
+from passport_verifier.app import (
+    PACKAGE,
+    SERVICE,
+    VERSION,
+    NoTrustFile,
+    Parts,
+    build,
+    close_context,
+    open_context,
+    read_trust_file,
+)
+from passport_verifier.rules.asking import asked
+from passport_verifier.rules.policies import HostPolicy, policies
+from passport_verifier.settings import VerifierSettings
+from passport_verifier.store import tables
+
+
+@asynccontextmanager
+async def opened(settings: VerifierSettings) -> AsyncIterator[Enrolling]:
+    """Open the verifier beside a service that may be running; refusals become one line."""
+    try:
+        ctx = open_context(settings, Parts(), shared=True)
+    except (KekError, NoTrustFile) as error:
+        raise CommandFailed(str(error)) from None
+    try:
+        yield Enrolling(tenants=ctx.tenants, outbound=ctx.outbound, clock=ctx.clock)
+    finally:
+        await close_context(ctx)
+
+
+def _policy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("policy", nargs="?", help="id of one policy; every policy by default")
+
+
+def policy_asks(arguments: argparse.Namespace, settings: VerifierSettings) -> int:
+    """Print, as JSON, the authorisations to ask that the policies need."""
+    try:
+        vct_base = read_trust_file(settings.trust_file).vct_base
+    except NoTrustFile as error:
+        raise CommandFailed(str(error)) from None
+    wanted = [policy for policy in policies().values() if arguments.policy in (None, policy.id)]
+    if not wanted:
+        raise CommandFailed(f"no policy is called {arguments.policy}: {', '.join(policies())}")
+    print(json.dumps([_asks(policy, vct_base) for policy in wanted], indent=2, ensure_ascii=False))
+    return 0
+
+
+def _asks(policy: HostPolicy, vct_base: str) -> dict[str, object]:
+    authorisations = [
+        {
+            "action": "ask",
+            "vct": catalogue.vct(vct_base, entry.credential, catalogue.TYPES[entry.credential].version),
+            "claims": [list(path) for path in entry.paths],
+            "purposes": [policy.movement_type],
+        }
+        for entry in asked(policy)
+    ]
+    return {"policy": policy.version_id, "authorisations": authorisations}
+
+
+PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
+    service=SERVICE,
+    package=PACKAGE,
+    version=VERSION,
+    settings=VerifierSettings,
+    metadata=tables.metadata,
+    build=build,
+    commands=(
+        *tenant_commands(opened),
+        Command(
+            name="policy asks",
+            help="print what the network register has to let a host ask",
+            run=policy_asks,
+            configure=_policy_arguments,
+        ),
+    ),
+)
