@@ -16,9 +16,12 @@ from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from passport_shared.service import idempotency
 from passport_shared.service.app import Check, create_app
+from passport_shared.service.db import new_metadata
 from passport_shared.service.etags import IfMatch, etag_of, not_modified, require_match
 from passport_shared.service.health import database_check
+from passport_shared.service.idempotency import Claim, Idempotency, call_of
 from passport_shared.service.middleware import Edge, EdgeOptions
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.observability import Metrics
@@ -44,7 +47,8 @@ from passport_shared.service.routes import (
 from passport_shared.wire.problems import COMMON
 from passport_testkit import corpora
 from passport_testkit.apps import client_of, problem, protocol_error
-from passport_testkit.databases import FreshDatabases, both_databases
+from passport_testkit.clock import FrozenClock
+from passport_testkit.databases import FreshDatabases, at_once, both_databases
 
 PUBLIC_URL = "https://issuer.example"
 LIMIT = 8_192
@@ -473,6 +477,52 @@ async def test_protocol_routes_speak_oauth(client: httpx.AsyncClient) -> None:
     )
     protocol_error(await client.post("/RBV/notification"), 400, "invalid_request")
     assert (await client.post("/RBV/notification", data={"notification_id": "ok"})).json() == {"id": "ok"}
+
+
+async def test_the_key_of_a_repeatable_request_is_checked_on_every_post(client: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/shifts", "/api/v1/shifts/1/end"):
+        answer = await client.post(path, json=GOOD, headers={"idempotency-key": "a b"})
+        assert problem(answer, 400, "bad_request")["field"] == "header/Idempotency-Key"
+        assert (await client.post(path, json=GOOD, headers={"idempotency-key": "k1"})).status_code in (
+            201,
+            204,
+        )
+
+
+@both_databases
+async def test_a_repeated_post_over_http_makes_one_thing(databases: FreshDatabases) -> None:
+    metadata = new_metadata()
+    claims = idempotency.tables(metadata)
+    db = await databases.open(metadata=metadata)
+    once = Idempotency(db, claims, FrozenClock())
+    made: list[str] = []
+    router = management_router("/api/v1/organisations/{ods}/things")
+
+    @router.post("", status_code=201)
+    async def create(ods: str, shift: Shift, request: Request) -> dict[str, str]:
+        async def work(_: Claim) -> str:
+            made.append(f"{ods}-{shift.ward}-{len(made)}")
+            return made[-1]
+
+        outcome = await once.once(await call_of(request, "client-1"), work)
+        return {"id": outcome.resource_id}
+
+    async with client_of(_app(routers=[router])) as client:
+
+        async def post(ods: str = "RBV", ward: str = "a", key: str = "k") -> httpx.Response:
+            path = f"/api/v1/organisations/{ods}/things"
+            return await client.post(path, json={"ward": ward, "hours": 1}, headers={"idempotency-key": key})
+
+        answers = await at_once(20, lambda _: post())
+        first = (await post()).json()
+        assert {a.status_code for a in answers if isinstance(a, httpx.Response)} <= {201, 409}
+        assert [made[0]] == made
+        assert {a.json()["id"] for a in answers if isinstance(a, httpx.Response) and a.is_success} == {
+            first["id"]
+        }
+        problem(await post(ward="b"), 422, "idempotency_key_reused")
+        problem(await post(ods="R0A"), 422, "idempotency_key_reused")
+        assert (await post(key="other")).json()["id"] == "RBV-a-1"
 
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

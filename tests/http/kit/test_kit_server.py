@@ -18,10 +18,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from passport_shared.service.bounded_protocol import BoundedHttpProtocol
 
 SERVICE = """
 import asyncio, sys
@@ -306,32 +309,54 @@ async def test_plain_http_is_not_spoken(running: Running) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000,
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 20_000,
-        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x00\x01\x02\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    ],
-)
-async def test_malformed_or_endless_heads_end_the_connection(running: Running, head: bytes) -> None:
-    reader, writer = await running.raw()
-    try:
-        writer.write(head)
-        await writer.drain()
-        answer = await reader.read()
-    except ConnectionError:
-        answer = b""
-    assert answer == b"" or answer.startswith(
-        (b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 414", b"HTTP/1.1 431")
-    )
-    writer.close()
+HEADS = [
+    b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000,
+    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 20_000,
+    b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\x00\x01\x02\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+]
+
+
+async def test_malformed_or_endless_heads_end_the_connection(running: Running) -> None:
+    for head in HEADS:
+        reader, writer = await running.raw()
+        try:
+            writer.write(head)
+            await writer.drain()
+            answer = await reader.read()
+        except ConnectionError:
+            answer = b""
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404")), head[:40]
+        writer.close()
     with running.client() as client:
         assert client.get("/health/live").status_code == 200
+
+
+class _Impatient(BoundedHttpProtocol):
+    head_timeout_s = 0.05
+
+
+async def test_a_head_that_does_not_come_ends_the_connection() -> None:
+    async def app(_scope: object, _receive: object, _send: object) -> None:
+        raise AssertionError("no request ever arrives")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, http=_Impatient, lifespan="off", log_config=None, ws="none")
+        config.load()
+        loop = asyncio.get_running_loop()
+        state = uvicorn.server.ServerState()
+        serving = await loop.create_server(
+            lambda: _Impatient(config=config, server_state=state, app_state={}), sock=listener
+        )
+        for start in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(start)
+            assert await reader.read() == b""
+            writer.close()
+        serving.close()
 
 
 async def test_a_chunked_body_without_end_is_cut_off(running: Running) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     PrimaryKeyConstraint,
+    RowMapping,
     Table,
     Text,
     UniqueConstraint,
@@ -27,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.database_faults import as_answer, database_unavailable
 from passport_shared.service.db import (
@@ -170,6 +173,20 @@ async def test_hot_stops_where_a_statement_finds_nothing(databases: FreshDatabas
     assert ([dict(row) for row in first], second) == ([{"id": "p1"}], [])
     async with db.read() as conn:
         assert (await conn.execute(select(PARTS.c.id))).scalars().all() == ["p1"]
+
+
+@both_databases
+async def test_hot_may_take_a_function_on_sqlite(databases: FreshDatabases) -> None:
+    db = await _open(databases)
+
+    async def sqlite_form(conn: AsyncConnection, params: Mapping[str, object]) -> list[RowMapping]:
+        await conn.execute(insert(ITEMS).values(id=params["id"], count=1))
+        return list((await conn.execute(select(ITEMS.c.id, ITEMS.c.count))).mappings().all())
+
+    statement = text("INSERT INTO items (id, count) VALUES (:id, 1) RETURNING id, count")
+    assert [dict(row) for row in await db.hot(sqlite_form, statement, {"id": "a"})] == [
+        {"id": "a", "count": 1}
+    ]
 
 
 @both_databases

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import random_token
 from passport_shared.service.db import Database, UtcDateTime
-from passport_shared.service.middleware import route_template
+from passport_shared.service.middleware import UNMATCHED, route_template
 from passport_shared.service.problems import BadRequest, PassportError
 
 HEADER = "Idempotency-Key"
@@ -114,9 +114,10 @@ async def call_of(request: Request, client_id: str) -> IdempotentCall | None:
     digest = hashlib.sha256()
     for part in (request.url.path.encode(), request.url.query.encode(), await request.body()):
         digest.update(len(part).to_bytes(8, "big") + part)
+    template = route_template(request.scope, {})
     return IdempotentCall(
         client_id=client_id,
-        route=f"{request.method} {route_template(request.scope, {})}",
+        route=f"{request.method} {request.url.path if template == UNMATCHED else template}",
         key_hash=hashlib.sha256(key.encode()).hexdigest(),
         fingerprint=digest.hexdigest(),
     )

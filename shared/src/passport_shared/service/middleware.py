@@ -36,6 +36,7 @@ from passport_shared.service.problems import (
 )
 
 MANAGEMENT, PROTOCOL = "management", "protocol"
+UNMATCHED = "unmatched"
 BODY_TIMEOUT_S = 30.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -195,7 +196,7 @@ class Edge:
         self._options.metrics.requests.labels(method, route, str(status)).inc()
         self._options.metrics.duration.labels(method, route).observe(seconds)
         self._answered += 1
-        if status < 400 and self._answered % self._options.access_log_every:
+        if status < 400 and (route in _PROBES or self._answered % self._options.access_log_every):
             return
         facts = {
             log_keys.METHOD: method,
@@ -206,6 +207,8 @@ class Edge:
         log.info("http_request.answered", **facts)
 
 
+# Asked every few seconds by machines; only a failure is worth a line.
+_PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -248,7 +251,7 @@ def route_template(scope: Mapping[str, Any], templates: Mapping[Any, str]) -> st
         path = getattr(candidate, "path", None)
         if isinstance(path, str) and path:
             return path
-    return templates.get(scope.get("endpoint"), "unmatched")
+    return templates.get(scope.get("endpoint"), UNMATCHED)
 
 
 async def _read(receive: Receive, limit: int) -> tuple[bytes, bool]:

@@ -14,7 +14,14 @@ from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from passport_shared.service import log_keys
 from passport_shared.service.redaction import describe_exception, redact
@@ -27,6 +34,8 @@ class Metrics:
     """The metrics of one application, in its own registry: two applications in one process do not meet."""
 
     def __init__(self, service: str, version: str) -> None:
+        # The creation time of every series would double their number.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
         self.requests = Counter(

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from passport_shared.service.idempotency import HEADER
 from passport_shared.wire.problems import COMMON, ProblemBody
 from passport_shared.wire.scopes import RESOURCES, scopes_of
 
@@ -31,6 +32,13 @@ _PROTOCOL_ERROR = {
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
 }
 _BY_STATUS = {str(problem.status): problem.title for problem in [*COMMON.values()][::-1]}
+_IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request within 24 hours gives the same resource.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]+$"},
+}
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
 
@@ -93,6 +101,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         return
     if "security" not in operation:
         operation["security"] = [{"clientCredentials": []}]
+    if method == "post":
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     for status in _statuses(path, method, operation):
         responses.setdefault(status, _problem(status))
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from passport_shared.formats import strict
+from passport_shared.service.idempotency import key_of
 from passport_shared.service.middleware import MANAGEMENT, PROTOCOL
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.problems import BadRequest, UnsupportedMediaType
@@ -40,12 +41,14 @@ class ManagementRoute(APIRoute):
     """A route of the management interface."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Check and decode the body before FastAPI does."""
+        """Check the Idempotency-Key that every POST may carry, and decode the body before FastAPI does."""
         handler = super().get_route_handler()
         takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, Form)
 
         async def handle(request: Request) -> Response:
             request.state.surface = MANAGEMENT
+            if request.method == "POST":
+                key_of(request)
             return await handler(await _with_strict_body(request) if takes_json else request)
 
         return handle
