@@ -79,7 +79,7 @@ _OWN: dict[str, dict[str, Any]] = {
         "regulator": "GMC",
         "number": "7099999",
         "register_part": "Specialist Register",
-        "status": "REGISTERED",
+        "registration_status": "REGISTERED",
         "licence_to_practise": True,
         "registers": ["Urology"],
         "restrictions": [],

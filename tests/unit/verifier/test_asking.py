@@ -93,7 +93,13 @@ def test_facts_keep_what_rules_read_and_commit_to_the_number():
     facts = facts_of(
         "ProfessionalRegistration", surgeon()["ProfessionalRegistration"], urgent_policy(), commit
     )
-    assert set(facts) == {"regulator", "status", "licence_to_practise", "checked_on", "number_commitment"}
+    assert set(facts) == {
+        "regulator",
+        "registration_status",
+        "licence_to_practise",
+        "checked_on",
+        "number_commitment",
+    }
     identity = facts_of("StaffIdentity", surgeon()["StaffIdentity"], urgent_policy(), commit)
     assert set(identity) == {"identity_scheme", "gpg45_level", "originals_seen_in_person_on"}
     skills = facts_of("CoreSkills", {"skills": {**all_skills(), "LDA": skill()}}, urgent_policy(), commit)

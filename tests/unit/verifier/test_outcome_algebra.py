@@ -50,7 +50,7 @@ LADDERS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("DbsOutcome", "level"): ("ENHANCED_BARRED", "ENHANCED", "STANDARD", "BASIC", "NONE"),
     ("DbsOutcome", "workforce"): ("BOTH", "ADULT", "CHILD", "OTHER"),
     ("DbsOutcome", "barred_lists"): (["ADULT", "CHILD"], ["CHILD"], []),
-    ("ProfessionalRegistration", "status"): ("REGISTERED", "INTERIM_CONDITIONS", "SUSPENDED"),
+    ("ProfessionalRegistration", "registration_status"): ("REGISTERED", "INTERIM_CONDITIONS", "SUSPENDED"),
     ("ProfessionalRegistration", "licence_to_practise"): (True, False),
     ("OccupationalHealth", "epp_cleared"): ("YES", "NO"),
 }

@@ -97,7 +97,7 @@ def test_age_and_number_of_a_look_up(name: str, look_ups: Any, result: Result, r
 
 
 def test_an_employers_bad_check_counts_without_a_look_up_and_is_referred_against_a_good_one():
-    shown = surgeon(ProfessionalRegistration={"status": "SUSPENDED"})
+    shown = surgeon(ProfessionalRegistration={"registration_status": "SUSPENDED"})
     assert judge(case(shown, look_ups=())).outcome is Outcome.NOT_READY
     judged = judge(case(shown))
     assert judged.outcome is Outcome.REFER

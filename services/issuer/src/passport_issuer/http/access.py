@@ -6,6 +6,7 @@ from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Path
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from passport_issuer.context import Context
@@ -13,6 +14,23 @@ from passport_issuer.operations.tenants import enrolled_tenant
 from passport_shared.service.auth import Caller, authorise_organisation, require
 from passport_shared.service.idempotency import Claim, call_of
 from passport_shared.service.tenancy import Tenant
+
+
+class OdsConvertor(Convertor[str]):
+    """An ODS code in a protocol path: so that `/oauth2/token` is nobody's tenant, and lower case is 404."""
+
+    regex = "[A-Z0-9]{3,10}"
+
+    def convert(self, value: str) -> str:
+        """The code as it stands."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The code as it stands."""
+        return value
+
+
+register_url_convertor("ods", OdsConvertor())
 
 PREFIX = "/api/v1/organisations/{ods}"
 

@@ -12,7 +12,7 @@ from passport_shared.service.routes import protocol_route
 
 def routes() -> list[BaseRoute]:
     """The route."""
-    return [protocol_route("/{ods}/.well-known/openid-federation", entity_configuration, methods=["GET"])]
+    return [protocol_route("/{ods:ods}/.well-known/openid-federation", entity_configuration, methods=["GET"])]
 
 
 async def entity_configuration(request: Request) -> Response:

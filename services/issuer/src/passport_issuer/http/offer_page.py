@@ -41,8 +41,8 @@ class _Found:
 def routes() -> list[BaseRoute]:
     """The routes."""
     return [
-        Route("/{ods}/o/{offer_id}", show, methods=["GET"], include_in_schema=False),
-        Route("/{ods}/o/{offer_id}", act, methods=["POST"], include_in_schema=False),
+        Route("/{ods:ods}/o/{offer_id}", show, methods=["GET"], include_in_schema=False),
+        Route("/{ods:ods}/o/{offer_id}", act, methods=["POST"], include_in_schema=False),
     ]
 
 

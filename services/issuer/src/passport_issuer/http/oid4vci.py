@@ -43,16 +43,16 @@ def routes() -> list[BaseRoute]:
     """The routes, in the order in which they are matched."""
     return [
         protocol_route(
-            "/.well-known/openid-credential-issuer/{ods}", credential_issuer, methods=["GET", "HEAD"]
+            "/.well-known/openid-credential-issuer/{ods:ods}", credential_issuer, methods=["GET", "HEAD"]
         ),
         protocol_route(
-            "/.well-known/oauth-authorization-server/{ods}", authorization_server, methods=["GET", "HEAD"]
+            "/.well-known/oauth-authorization-server/{ods:ods}", authorization_server, methods=["GET", "HEAD"]
         ),
-        protocol_route("/{ods}/offers/{offer_id}", credential_offer, methods=["GET"]),
-        protocol_route("/{ods}/token", token, methods=["POST"]),
-        protocol_route("/{ods}/nonce", nonce, methods=["POST"]),
-        protocol_route("/{ods}/credential", credential, methods=["POST"]),
-        protocol_route("/{ods}/notification", notification, methods=["POST"]),
+        protocol_route("/{ods:ods}/offers/{offer_id}", credential_offer, methods=["GET"]),
+        protocol_route("/{ods:ods}/token", token, methods=["POST"]),
+        protocol_route("/{ods:ods}/nonce", nonce, methods=["POST"]),
+        protocol_route("/{ods:ods}/credential", credential, methods=["POST"]),
+        protocol_route("/{ods:ods}/notification", notification, methods=["POST"]),
     ]
 
 

@@ -18,8 +18,8 @@ from passport_shared.service.routes import protocol_route
 def routes() -> list[BaseRoute]:
     """The routes."""
     return [
-        protocol_route("/{ods}/statuslists", aggregation, methods=["GET", "HEAD"]),
-        protocol_route("/{ods}/statuslists/{list_id}", status_list, methods=["GET", "HEAD"]),
+        protocol_route("/{ods:ods}/statuslists", aggregation, methods=["GET", "HEAD"]),
+        protocol_route("/{ods:ods}/statuslists/{list_id}", status_list, methods=["GET", "HEAD"]),
     ]
 
 

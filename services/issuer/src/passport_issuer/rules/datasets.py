@@ -288,7 +288,7 @@ def _professional_registration(records: StaffRecords, _today: date) -> Built:
         "regulator": check.fields.get("regulator"),
         "number": number,
         "register_part": check.fields.get("register_part"),
-        "status": status,
+        "registration_status": status,
         "licence_to_practise": check.fields.get("licence_to_practise", "NA"),
         "registers": check.fields.get("registers", []),
         "restrictions": check.fields.get("restrictions", []),

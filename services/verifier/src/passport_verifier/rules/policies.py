@@ -28,7 +28,7 @@ READS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "R-08": ("DbsOutcome", ("level", "workforce", "barred_lists", "certificate_issued_on")),
     "R-09": (
         "ProfessionalRegistration",
-        ("regulator", "number", "status", "licence_to_practise", "checked_on"),
+        ("regulator", "number", "registration_status", "licence_to_practise", "checked_on"),
     ),
     "R-10": ("OccupationalHealth", ("outcome", "role_category", "epp_cleared")),
     "R-12": ("CoreSkills", ()),

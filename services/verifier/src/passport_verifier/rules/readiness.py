@@ -253,7 +253,7 @@ def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
     A look-up that found something wrong counts until a newer one; only a good one grows old. The employer's
     check alone is not enough, and where it disagrees for the worse a person decides.
     """
-    names = ("regulator", NUMBER_COMMITMENT, "status", "licence_to_practise", "checked_on")
+    names = ("regulator", NUMBER_COMMITMENT, "registration_status", "licence_to_practise", "checked_on")
     facts = _facts(case, "ProfessionalRegistration", *names)
     if facts is None:
         return _not_presented("ProfessionalRegistration")
@@ -267,7 +267,9 @@ def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
             regulator=facts["regulator"],
             needed=", ".join(profile.regulators),
         )
-    employers = _register_status(case, str(facts["status"]), facts["licence_to_practise"], "EMPLOYER")
+    employers = _register_status(
+        case, str(facts["registration_status"]), facts["licence_to_practise"], "EMPLOYER"
+    )
     look_up = _newest_look_up(case, facts)
     hours = profile.look_up_max_age_hours.get(facts["regulator"], 24)
     stale = _result(Result.UNKNOWN, "REG_STALE", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, hours=hours)
@@ -286,7 +288,7 @@ def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
             Reason.REG_STATUS,
             Party.EMPLOYING_HR,
             lead,
-            status=str(facts["status"]),
+            status=str(facts["registration_status"]),
         )
     return own
 
