@@ -79,6 +79,7 @@ async def _prepare(ctx: Context, batch: Sequence[Due]) -> list[tuple[Mark, Due]]
     async with ctx.db.write() as conn:
         for item in batch:
             entity_id = item.view.entity.entity_id
+            await entities.hold(conn, entity_id)
             await marks.abandon_prepared(conn, entity_id)
             mark = Mark(
                 jti=new_id(),
@@ -162,7 +163,7 @@ async def _make_current(ctx: Context, prepared: Sequence[tuple[Mark, Due]], sign
     async with ctx.db.write() as conn:
         for mark, item in prepared:
             # Read again here: a suspension since the preparation must stand on the new index.
-            entity = await entities.get(conn, mark.entity_id)
+            entity = await entities.hold(conn, mark.entity_id)
             suspended = entity is not None and entity.suspension == Suspension.INTEGRITY
             status = SUSPENDED if suspended else VALID
             made = await marks.make_current(

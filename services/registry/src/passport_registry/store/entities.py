@@ -131,6 +131,15 @@ async def suspend(
     return result.rowcount == 1
 
 
+async def hold(conn: AsyncConnection, entity_id: str) -> Entity | None:
+    """Take the entity's row until the transaction ends, and return it as it is then.
+
+    Whoever changes an entity's marks holds it, so that two publishers take turns on PostgreSQL too.
+    """
+    await conn.execute(update(_E).where(_E.c.entity_id == entity_id).values(entity_id=entity_id))
+    return await get(conn, entity_id)
+
+
 async def set_standing(
     conn: AsyncConnection, entity_id: str, *, live_since: datetime | None, issuing_closed_at: datetime | None
 ) -> None:

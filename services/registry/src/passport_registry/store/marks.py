@@ -138,21 +138,21 @@ async def prepare(conn: AsyncConnection, mark: Mark) -> None:
 async def make_current(
     conn: AsyncConnection, jti: str, entity_id: str, *, jwt: str, status: int, now: datetime
 ) -> bool:
-    """Replace the entity's current mark by a prepared one: the old index becomes INVALID in the same transaction.
+    """Put a prepared mark in the place of the entity's current one, whose index becomes INVALID with it.
 
-    False if the prepared mark is not there any more.
+    The caller holds the entity's row (`entities.hold`). False if the mark is not prepared any more: then
+    nothing changes, because an entity without a current mark would have no authority at all.
     """
+    prepared = await one(conn, select(_M).where(_M.c.jti == jti, _M.c.state == "PREPARED"), Mark)
+    if prepared is None:
+        return False
     await conn.execute(
         update(_M)
-        .where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT", _M.c.jti != jti)
+        .where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT")
         .values(state="REPLACED", status=1, replaced_at=now)
     )
-    result = await conn.execute(
-        update(_M)
-        .where(_M.c.jti == jti, _M.c.state == "PREPARED")
-        .values(state="CURRENT", jwt=jwt, status=status)
-    )
-    return result.rowcount == 1
+    await conn.execute(update(_M).where(_M.c.jti == jti).values(state="CURRENT", jwt=jwt, status=status))
+    return True
 
 
 async def abandon_prepared(conn: AsyncConnection, entity_id: str) -> None:

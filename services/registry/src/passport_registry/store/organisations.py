@@ -99,11 +99,6 @@ async def change(
         raise VersionChanged
 
 
-async def touch(conn: AsyncConnection, ods_code: str) -> None:
-    """Take the organisation's row for the rest of the transaction: what is derived from its steps is serial."""
-    await conn.execute(update(_T).where(_T.c.ods_code == ods_code).values(ods_code=ods_code))
-
-
 def _recorded(row: Mapping[str, Any]) -> RecordedStep:
     values = dict(row)
     values.pop("ods_code")

@@ -11,12 +11,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_registry.store import tables
 from passport_registry.store.rows import Duplicate, many, one
 from passport_shared.service.db import is_unique_violation
+from passport_shared.service.once import insert_once
 
 _S = tables.statements
 _P = tables.publications
@@ -87,9 +89,16 @@ async def statements(conn: AsyncConnection) -> dict[str, Statement]:
 
 
 async def store_statement(conn: AsyncConnection, item: Statement) -> None:
-    """Keep a newly signed statement in place of the one before it."""
-    await conn.execute(delete(_S).where(_S.c.sub == item.sub))
-    await conn.execute(insert(_S).values(**vars(item)))
+    """Keep a newly signed statement in place of an older one; a newer one stays."""
+    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(_S).values(**vars(item))
+    await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=[_S.c.sub],
+            set_={name: statement.excluded[name] for name in vars(item) if name != "sub"},
+            where=_S.c.issued_at <= statement.excluded.issued_at,
+        )
+    )
 
 
 async def last(conn: AsyncConnection, kind: Kind) -> Publication | None:
@@ -170,13 +179,10 @@ async def forget_publications(conn: AsyncConnection, kind: Kind, *, expired_befo
 
 async def use_part(conn: AsyncConnection, kept: KeptPart) -> bool:
     """Note that a part is in use; True if it was not kept before."""
-    result = await conn.execute(
-        update(_Q).where(_Q.c.sha256 == kept.sha256).values(last_used_at=kept.last_used_at)
-    )
-    if result.rowcount == 1:
-        return False
-    await conn.execute(insert(_Q).values(**vars(kept)))
-    return True
+    if await insert_once(conn, _Q, vars(kept)):
+        return True
+    await conn.execute(update(_Q).where(_Q.c.sha256 == kept.sha256).values(last_used_at=kept.last_used_at))
+    return False
 
 
 async def unused_parts(conn: AsyncConnection, *, since: datetime) -> list[KeptPart]:
