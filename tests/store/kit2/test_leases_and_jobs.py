@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -38,11 +37,11 @@ def clock() -> FrozenClock:
 
 
 @pytest.fixture
-async def replicas(databases: FreshDatabases, dialect: str) -> AsyncIterator[list[Database]]:
+async def replicas(databases: FreshDatabases, dialect: str) -> list[Database]:
     """Two replicas' databases: two engines on PostgreSQL; on SQLite one process is one database."""
     first = await databases.open(metadata=METADATA)
     second = first if dialect == "sqlite" else databases.attach(str_url(first))
-    yield [first, second]
+    return [first, second]
 
 
 def str_url(database: Database) -> str:
