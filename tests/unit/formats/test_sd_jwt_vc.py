@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from passport_shared.formats import jose, sd_jwt, sd_jwt_vc
 from passport_shared.formats.sd_jwt_vc import CredentialRejected, RejectReason, issue_credential
@@ -502,6 +503,13 @@ def test_an_issuer_signs_nothing_a_verifier_would_refuse(change: dict[str, Any])
 def test_an_issuer_refuses_a_key_its_chain_does_not_certify() -> None:
     with pytest.raises(ValueError, match="certified"):
         issue_credential(staff_claims(), [], derived_key("test-only-stranger"), issuer().x5c)
+
+
+def test_an_issuer_refuses_a_chain_for_another_kind_of_key() -> None:
+    public = rsa.generate_private_key(public_exponent=65_537, key_size=2_048).public_key()
+    leaf = authority().leaf_for(issuer().key, public, LeafSpec())
+    with pytest.raises(ValueError, match="no key on P-256"):
+        issue_credential(staff_claims(), [], leaf.key, leaf.x5c)
 
 
 def test_a_credential_has_only_the_header_it_needs() -> None:
