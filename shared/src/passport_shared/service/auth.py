@@ -35,6 +35,7 @@ from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
 from passport_shared.service.problems import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from passport_shared.service.routes import form_body, protocol_router
+from passport_shared.service.token_openapi import TOKEN_REQUEST, TOKEN_RESPONSES
 from passport_shared.wire.clients import (
     ASSERTION_TYPE,
     EVERY_ORGANISATION,
@@ -284,61 +285,6 @@ def _invalid_token(detail: str) -> Unauthenticated:
     return Unauthenticated(detail, error="invalid_token")
 
 
-_ASSERTION_DESCRIPTION = (
-    "JWT signed by the client with ES256 (RFC 7523): iss = sub = client id, aud this service's base URL as "
-    "one string, jti once, exp at most 60 seconds ahead."
-)
-_TOKEN_REQUEST: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type", "client_assertion_type", "client_assertion"],
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["client_credentials"]},
-                        "client_assertion_type": {"type": "string", "enum": [ASSERTION_TYPE]},
-                        "client_assertion": {
-                            "type": "string",
-                            "description": _ASSERTION_DESCRIPTION,
-                        },
-                        "client_id": {"type": "string"},
-                        "scope": {
-                            "type": "string",
-                            "description": "Separated by single spaces; without it all the client has here.",
-                        },
-                    },
-                }
-            }
-        },
-    },
-}
-_TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "An access token",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["access_token", "token_type", "expires_in", "scope"],
-                    "properties": {
-                        "access_token": {"type": "string"},
-                        "token_type": {"type": "string", "enum": ["Bearer"]},
-                        "expires_in": {"type": "integer"},
-                        "scope": {"type": "string"},
-                    },
-                }
-            }
-        },
-    },
-    401: {
-        "description": "The client did not authenticate",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ProtocolError"}}},
-    },
-}
-
-
 def token_routes(auth: Authenticator | None = None) -> APIRouter:
     """A router with `POST /oauth2/token`.
 
@@ -351,8 +297,8 @@ def token_routes(auth: Authenticator | None = None) -> APIRouter:
         "/oauth2/token",
         operation_id="issue_access_token",
         summary="Exchange a client assertion for an access token",
-        responses=_TOKEN_RESPONSES,
-        openapi_extra=_TOKEN_REQUEST,
+        responses=TOKEN_RESPONSES,
+        openapi_extra=TOKEN_REQUEST,
     )
     async def token(request: Request) -> Response:
         authenticator: Authenticator = auth or request.app.state.authenticator

@@ -69,13 +69,14 @@ class Job:
 
 
 def _job(row: RowMapping) -> Job:
-    names = Job.__dataclass_fields__
-    return Job(**{name: JobState(row[name]) if name == "state" else row[name] for name in names})
+    fields: dict[str, Any] = {name: row[name] for name in Job.__dataclass_fields__}
+    return Job(**fields | {"state": JobState(row["state"])})
 
 
 def pause_after(attempts: int) -> timedelta:
     """How long to wait after this many attempts: 5 s, doubled each time, at most an hour."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 20))
+    doublings: int = 2 ** min(attempts - 1, 20)
+    return min(LONGEST_PAUSE, FIRST_PAUSE * doublings)
 
 
 class JobRun:
@@ -244,7 +245,7 @@ class JobQueue:
         try:
             await while_held(handler(JobRun(self, job, holder)), extend, LEASE)
         except LeaseLost:
-            log.warning("job.lost", job_id=job.id, kind=job.kind)
+            log.warning("job.lost", job_id=job.id, job=job.kind)
         except asyncio.CancelledError:
             # Shutting down is nobody's fault: the job is due again at once and the attempt does not count.
             await asyncio.shield(self._requeue(job, holder, timedelta(0), None, attempts=job.attempts - 1))
@@ -253,7 +254,7 @@ class JobQueue:
             await self._finish(job, holder, JobState.FAILED, failure.code)
         except Exception as error:
             reason = type(error).__name__
-            log.warning("job.failed", job_id=job.id, kind=job.kind, reason=reason, exc_info=True)
+            log.warning("job.failed", job_id=job.id, job=job.kind, reason=reason, exc_info=True)
             if job.attempts >= job.max_attempts:
                 await self._finish(job, holder, JobState.FAILED, reason)
             else:
@@ -289,7 +290,7 @@ class JobQueue:
             async with self._db.write() as conn:
                 await self._update_held(conn, job.id, holder, values)
         except LeaseLost:
-            log.warning("job.lost", job_id=job.id, kind=job.kind)
+            log.warning("job.lost", job_id=job.id, job=job.kind)
 
     async def _update_held(
         self, conn: AsyncConnection, job_id: str, holder: str, values: Mapping[str, Any]

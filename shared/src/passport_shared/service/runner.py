@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -74,9 +75,9 @@ class Runner:
             )
             pause = periodic.every
         except LeaseLost:
-            log.warning("periodic.lost", task=periodic.name)
+            log.warning("periodic.lost", job=periodic.name)
         except Exception as error:
-            log.warning("periodic.failed", task=periodic.name, reason=type(error).__name__, exc_info=True)
+            log.warning("periodic.failed", job=periodic.name, reason=type(error).__name__, exc_info=True)
         finally:
             await asyncio.shield(self._leases.release(lease, next_run_in=pause))
         return True
@@ -86,13 +87,10 @@ class Runner:
         self._stopping.clear()
         for periodic in self._periodics:
             wait_s = min(POLL_S, periodic.every.total_seconds() / 2)
-            self._tasks.append(
-                asyncio.create_task(self._loop(lambda p=periodic: self._run_if_due(p), wait_s))
-            )
+            self._tasks.append(asyncio.create_task(self._loop(partial(self._run_if_due, periodic), wait_s)))
         if self._handlers:
-            self._tasks.append(
-                asyncio.create_task(self._loop(lambda: self._queue.run_one(self._handlers), POLL_S))
-            )
+            run_job = partial(self._queue.run_one, self._handlers)
+            self._tasks.append(asyncio.create_task(self._loop(run_job, POLL_S)))
 
     async def stop(self) -> None:
         """Stop: what runs is cancelled and becomes due again; returns when all tasks have ended."""

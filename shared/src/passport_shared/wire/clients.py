@@ -208,11 +208,11 @@ def check_client(
     try:
         return ApiClient(
             client_id=client_id,
-            kind=ClientKind(kind),
+            kind=ClientKind(str(kind)),
             organisation=organisation,
             scopes=frozenset(scopes),
             jwks=check_keys(keys),
-            state=ClientState(state),
+            state=ClientState(str(state)),
             name=name,
         )
     except (ValueError, TypeError) as error:
