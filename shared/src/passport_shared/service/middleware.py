@@ -11,16 +11,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from passport_shared.formats.ids import random_token
 from passport_shared.service import log_keys
 from passport_shared.service.database_faults import as_answer
 from passport_shared.service.oauth_errors import ProtocolError, protocol_response
@@ -40,7 +39,7 @@ UNMATCHED = "unmatched"
 BODY_TIMEOUT_S = 30.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{7,63}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWN_PATHS = ("/api/", "/problems", "/health/", "/metrics", "/openapi.json")
 
@@ -54,6 +53,8 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+_RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 # The OAuth code that says the same as a status, where a route of ours meets a protocol path.
 _PROTOCOL_CODES = {
@@ -193,8 +194,7 @@ class Edge:
         status = exchange.status or 499  # the client went away before an answer
         route = route_template(scope, self._options.templates)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._options.metrics.requests.labels(method, route, str(status)).inc()
-        self._options.metrics.duration.labels(method, route).observe(seconds)
+        self._options.metrics.answered(method, route, status, seconds)
         self._answered += 1
         if status < 400 and (route in _PROBES or self._answered % self._options.access_log_every):
             return
@@ -221,7 +221,7 @@ class _Exchange:
             # A repeated header keeps its first value; the ones read here may not be repeated anyway.
             self.headers.setdefault(name, value)
         given = self.headers.get(b"x-request-id", b"").decode("latin-1")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else random_token()
         trace = self.headers.get(b"traceparent", b"").decode("latin-1")
         self.trace = {log_keys.TRACEPARENT: trace} if _TRACEPARENT.fullmatch(trace) else {}
         self.status: int | None = None
@@ -232,12 +232,13 @@ class _Exchange:
         """Pass a message on, with our headers on the head of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.request_id
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-            if self._scope["path"].startswith("/api/"):
-                headers.setdefault("Cache-Control", "no-store")
+            headers = list(message.get("headers", ()))
+            present = {name.lower() for name, _ in headers}
+            headers += [pair for pair in _RAW_SECURITY_HEADERS if pair[0] not in present]
+            headers.append((b"x-request-id", self.request_id.encode()))
+            if self._scope["path"].startswith("/api/") and b"cache-control" not in present:
+                headers.append((b"cache-control", b"no-store"))
+            message["headers"] = headers
         await self._send(message)
 
 
