@@ -1,4 +1,7 @@
-"""Cases of the readiness rules: the surgeon of the pilot as she stands, and changes to make to her evidence."""
+"""Cases of the readiness rules.
+
+The surgeon of the pilot as she stands, and changes to make to her evidence.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from passport_shared.formats.federation import verify_entity_configuration
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.x5c import csr_public_key, x509_hash
+from passport_shared.outbound import OutboundError, OutboundReason
 from passport_testkit.certificates import Issued, LeafSpec
 from passport_testkit.network import NetworkEntity, Published, TrustRegistrySimulator
 
@@ -44,7 +45,7 @@ class RegistryWire(httpx.AsyncBaseTransport):
         """Answer one request."""
         self.requests.append(f"{request.method} {request.url}")
         if self.down:
-            raise httpx.ConnectError("the registry is down", request=request)
+            raise OutboundError(OutboundReason.CONNECT_FAILED, host=request.url.host)
         url, anchor = str(request.url), self.registry.anchor
         if url == self.registry.trust_file.snapshot_uri:
             return self._manifest(request)

@@ -45,7 +45,7 @@ REQUEST_OBJECT_TYP = "oauth-authz-req+jwt"
 REQUEST_OBJECT_MEDIA_TYPE = "application/oauth-authz-req+jwt"
 STATIC_DISCOVERY_AUDIENCE = "https://self-issued.me/v2"
 ENCRYPTION_ALGS = ("A128GCM", "A256GCM")
-PURPOSE_FORMAT = "staff-passport-purpose"
+PURPOSE_FORMAT = "staff_passport_purpose"
 SCHEME = "openid4vp://"
 
 
@@ -351,11 +351,12 @@ def purpose_text(tenant: Tenant, request: PresentationRequest) -> dict[str, str]
 
 
 def purpose_data(tenant: Tenant, request: PresentationRequest) -> dict[str, Any]:
-    """The purpose as our own ``verifier_info`` format: OpenID4VP has no member for it, and wallets ignore
-    formats they do not know (§5.11).
+    """The purpose as our own ``verifier_info`` format (OpenID4VP 1.0 §5.11; it has no member of its own).
+
+    Wallets ignore formats they do not know.
     """
     return {
-        "movement_type": request.purpose,
+        "purpose": request.purpose,
         "first_day": request.first_day.isoformat(),
         "last_day": request.last_day.isoformat(),
         "text": purpose_text(tenant, request),

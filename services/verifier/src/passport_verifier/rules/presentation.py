@@ -35,7 +35,7 @@ from passport_verifier.rules.one_person import Identified, one_person
 from passport_verifier.rules.outcome import Result
 from passport_verifier.rules.trust_findings import STATUS, TRUST, StatusFinding, standing
 
-MAX_PRESENTATIONS = len(QUERY_IDS)
+MAX_PRESENTATIONS = 32
 
 
 class Refusal(StrEnum):

@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -129,7 +130,9 @@ def _many_rows(table: Table, taken: CTE) -> CTE:
         .table_valued(*columns, name=f"of_{table.name}")
         .render_derived(name=f"of_{table.name}", with_types=True)
     )
-    rows: Select[Any] = select(*(source.c[one.name] for one in _stored(table))).select_from(source, taken)
+    rows: Select[Any] = select(*(source.c[one.name] for one in _stored(table))).select_from(
+        source.join(taken, true())
+    )
     names = [one.name for one in _stored(table)]
     return (
         insert(table)

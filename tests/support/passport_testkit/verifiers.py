@@ -1,0 +1,278 @@
+"""A verifier in the test's own process, enrolled in a network that exists only in this test.
+
+`running_verifier` starts the real application on a fresh database with the real enrolment; `VerifierBench` is
+what a test drives it with: HR's acts by API, a staff member's answers, and the background work by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from passport_shared.formats.jose import PublicKey, SigningKey
+from passport_shared.outbound import Outbound
+from passport_shared.service.keys import create_kek_file
+from passport_shared.wire.scopes import scopes_of
+from passport_testkit.cases import GMC_NUMBER, urgent_policy
+from passport_testkit.clients import ApiClientKit, ClientsSimulator, access_token, api_client
+from passport_testkit.clock import FrozenClock
+from passport_testkit.network import MANCHESTER, NetworkEntity, TrustRegistrySimulator
+from passport_testkit.presenter import Answer, HomeTrust, Presenter, opened
+from passport_testkit.registry_wire import CODE, RegistryWire
+from passport_verifier.app import Parts, build
+from passport_verifier.context import Context
+from passport_verifier.operations import rechecks, status_lists
+from passport_verifier.rules.asking import asked
+from passport_verifier.settings import VerifierSettings
+
+VERIFIER = "https://verifier.example"
+API = "/api/v1/organisations/R0A"
+HR = "hr-0815"
+
+MOVEMENT: dict[str, Any] = {
+    "type": "SERVICE_NEED_URGENT",
+    "role_profile": "UROLOGY_SURGEON",
+    "employing_ods": "RBV",
+    "start": "2026-09-02",
+    "end": "2026-09-02",
+    "sites": ["Manchester Royal Infirmary"],
+    "department": "Urology",
+    "duties": "Perform an operating list",
+    "supervisor": "Clinical director of surgery",
+    "sessions": ["2026-09-02 morning"],
+    "out_of_hours_contact": "Site manager, bleep 100",
+    "use_case": "SERVICE_NEED",
+    "workforce_group": "Clinicians",
+    "would_have_needed": "LETTER_OF_AUTHORITY",
+}
+
+
+class NetworkWire(RegistryWire):
+    """The registry, and the trusts whose status lists a verifier reads; enrols verifiers with the code."""
+
+    def __init__(self, registry: TrustRegistrySimulator, homes: list[HomeTrust]) -> None:
+        super().__init__(registry)
+        self.homes = homes
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        for home in self.homes:
+            host = home.entity_id.split("/")[2]
+            if request.url.host == host:
+                self.requests.append(f"{request.method} {request.url}")
+                if home.down:
+                    raise httpx.ConnectError("the issuer is down", request=request)
+                found = home.serve(request.url.path)
+                if found is None:
+                    continue
+                headers = {"Content-Type": found[0]}
+                return httpx.Response(200, headers=headers, stream=httpx.ByteStream(found[1]))
+        return await super().handle_async_request(request)
+
+    def _entity(self, entity_id: str, federation: PublicKey) -> NetworkEntity:
+        if entity_id not in self.registry.entities:
+            asks = {entry.credential: list(entry.paths) for entry in asked(urgent_policy())}
+            name = f"{entity_id.rsplit('/', 1)[-1]} NHS Foundation Trust"
+            self.registry.enrol_verifier(entity_id, name=name, asks=asks)
+        entity: NetworkEntity = super()._entity(entity_id, federation)
+        return entity
+
+
+@dataclass
+class VerifierBench:
+    """A running verifier and everything a test needs around it."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    clock: FrozenClock
+    registry: TrustRegistrySimulator
+    wire: NetworkWire
+    home: HomeTrust
+    clients: ClientsSimulator
+    client: ApiClientKit
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ctx(self) -> Context:
+        """The application's own context."""
+        context: Context = self.app.state.context
+        return context
+
+    async def headers(self, client: ApiClientKit | None = None) -> dict[str, str]:
+        """The Authorization header of an API client with a fresh token."""
+        token = await access_token(self.http, client or self.client, VERIFIER, self.clock.now())
+        return {"Authorization": f"Bearer {token}"}
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        client: ApiClientKit | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """A management request below the tenant's prefix (or an absolute path)."""
+        url = path if path.startswith("/api/") else f"{API}{path}"
+        sent = {**await self.headers(client), **(headers or {})}
+        return await self.http.request(method, url, json=body, headers=sent)
+
+    async def made(self, path: str, body: Any, status: int = 201) -> dict[str, Any]:
+        """POST something that must succeed; its representation."""
+        answer = await self.call("POST", path, body)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """GET something that must be there."""
+        answer = await self.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def movement(self, **changes: Any) -> dict[str, Any]:
+        """An urgent operating list tomorrow."""
+        return await self.made("/movements", {**MOVEMENT, **changes})
+
+    async def look_up(
+        self, movement_id: str | None, status: str = "REGISTERED", **changes: Any
+    ) -> dict[str, Any]:
+        """The host's look-up of the register, three hours ago."""
+        body = {
+            "movement_id": movement_id,
+            "regulator": "GMC",
+            "number": GMC_NUMBER,
+            "status": status,
+            "licence": status != "REGISTERED_WITHOUT_LICENCE",
+            "checked_at": (self.clock.now() - timedelta(hours=3)).isoformat(),
+            "actor": HR,
+            **changes,
+        }
+        return await self.made("/register-checks", body)
+
+    async def ask(self, movement_id: str | None = None, **changes: Any) -> dict[str, Any]:
+        """A presentation request; for a new movement with a look-up unless one is named."""
+        if movement_id is None and "policy" not in changes:
+            movement_id = (await self.movement())["id"]
+            await self.look_up(movement_id)
+        return await self.made("/presentation-requests", {"movement_id": movement_id, **changes})
+
+    async def fetch(self, asked_for: Mapping[str, Any]) -> dict[str, Any]:
+        """The request object of a request, verified as a wallet does."""
+        answer = await self.http.get(asked_for["links"]["request_uri"])
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/oauth-authz-req+jwt"
+        return opened(answer.text, self.registry.authority.roots)
+
+    async def answer(self, asked_for: Mapping[str, Any], presenter: Presenter) -> Answer:
+        """A staff member's answer, not yet sent."""
+        return presenter.answer(await self.fetch(asked_for), self.clock.now())
+
+    async def send(self, answer: Answer | str, ods: str = "R0A") -> httpx.Response:
+        """Post an answer."""
+        token = answer if isinstance(answer, str) else answer.token()
+        return await self.http.post(f"{VERIFIER}/{ods}/oid4vp/response", data={"response": token})
+
+    async def present(self, asked_for: Mapping[str, Any], presenter: Presenter) -> httpx.Response:
+        """A staff member answers."""
+        return await self.send(await self.answer(asked_for, presenter))
+
+    async def decided(self, presenter: Presenter, movement_id: str | None = None) -> dict[str, Any]:
+        """Ask, share, confirm the person: the decision as HR reads it."""
+        request = await self.ask(movement_id)
+        answered = await self.present(request, presenter)
+        assert (answered.status_code, answered.json()) == (200, {}), answered.text
+        found = await self.read(f"/presentation-requests/{request['id']}")
+        return await self.confirm(found["decision_id"])
+
+    async def confirm(self, decision_id: str, **changes: Any) -> dict[str, Any]:
+        """Confirm the person face to face; the decision."""
+        body = {"method": "FACE_TO_FACE", "actor": HR, **changes}
+        return await self.made(f"/decisions/{decision_id}/person-confirmation", body, 200)
+
+    async def recheck(self, decision_id: str) -> dict[str, Any]:
+        """Judge a decision again; the new one."""
+        return await self.made(f"/decisions/{decision_id}/recheck", {"actor": HR})
+
+    async def refresh(self) -> bool:
+        """Publish the network as it is and let the verifier read it."""
+        self.wire.publish()
+        return bool(await self.ctx.snapshots.refresh())
+
+    async def refresh_statuses(self) -> int:
+        """What the background does: find lists, fetch those that are due, judge what waited."""
+        await status_lists.discover(self.ctx)
+        return await rechecks.refresh_and_recheck(self.ctx)
+
+    def surgeon(self, **changes: Mapping[str, Any]) -> Presenter:
+        """The surgeon with her whole passport; `changes` of claims by type."""
+        return Presenter(self.home).hold_everything(**changes)
+
+
+def verifier_settings(folder: Path, database_url: str, **changes: Any) -> VerifierSettings:
+    """Settings of a verifier in a test's folder."""
+    kek = folder / "verifier-kek"
+    if not kek.exists():
+        create_kek_file(kek)
+    values: dict[str, Any] = {
+        "public_url": VERIFIER,
+        "database_url": database_url,
+        "kek_file": kek,
+        "environment": "test",
+        **changes,
+    }
+    return VerifierSettings(**values)
+
+
+@contextlib.asynccontextmanager
+async def running_verifier(
+    folder: Path, database_url: str, *, tenants: tuple[str, ...] = ("R0A",), **settings: Any
+) -> AsyncIterator[VerifierBench]:
+    """A verifier with enrolled tenants, its snapshot and the home trust's status list read."""
+    clock = FrozenClock()
+    registry = TrustRegistrySimulator(clock)
+    home = HomeTrust(registry)
+    wire = NetworkWire(registry, [home])
+    client = api_client("r0a-hr-system", organisation="R0A", scopes=scopes_of("verifier"))
+    clients = ClientsSimulator(client)
+    parts = Parts(
+        clock=clock,
+        outbound=Outbound(transport=wire),
+        trust_file=registry.trust_file,
+        clients=clients,
+        background=False,
+    )
+    app = build(verifier_settings(folder, database_url, **settings), parts)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+        async with httpx.AsyncClient(transport=transport, base_url=VERIFIER) as http:
+            bench = VerifierBench(app, http, clock, registry, wire, home, clients, client)
+            for ods in tenants:
+                await bench.ctx.tenants.enrol(
+                    ods, CODE, registry_url=registry.anchor, outbound=bench.ctx.outbound
+                )
+            await bench.refresh()
+            await bench.refresh_statuses()
+            yield bench
+
+
+__all__ = [
+    "API",
+    "HR",
+    "MANCHESTER",
+    "MOVEMENT",
+    "VERIFIER",
+    "NetworkWire",
+    "SigningKey",
+    "VerifierBench",
+    "running_verifier",
+    "verifier_settings",
+]
