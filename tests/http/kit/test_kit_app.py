@@ -173,7 +173,7 @@ GOOD = {"ward": "a", "hours": 8}
 
 async def test_a_request_id_is_made_or_taken_over(client: httpx.AsyncClient) -> None:
     made = (await client.get("/health/live")).headers["x-request-id"]
-    assert len(made) == 22
+    assert len(made) == 32
     given = await client.get("/health/live", headers={"X-Request-ID": "job-2026_09.01-0001"})
     assert given.headers["x-request-id"] == "job-2026_09.01-0001"
 
@@ -186,7 +186,7 @@ async def test_a_request_id_that_could_forge_a_log_line_is_replaced(
 ) -> None:
     answer = await client.get("/nowhere", headers={"X-Request-ID": bad})
     assert answer.headers["x-request-id"] != bad
-    assert len(answer.headers["x-request-id"]) == 22
+    assert len(answer.headers["x-request-id"]) == 32
 
 
 async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient) -> None:

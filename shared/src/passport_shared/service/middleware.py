@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from passport_shared.formats.ids import random_token
 from passport_shared.service import log_keys
 from passport_shared.service.database_faults import as_answer
 from passport_shared.service.oauth_errors import ProtocolError, protocol_response
@@ -39,7 +39,7 @@ UNMATCHED = "unmatched"
 BODY_TIMEOUT_S = 30.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{7,63}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWN_PATHS = ("/api/", "/problems", "/health/", "/metrics", "/openapi.json")
 
@@ -221,7 +221,7 @@ class _Exchange:
             # A repeated header keeps its first value; the ones read here may not be repeated anyway.
             self.headers.setdefault(name, value)
         given = self.headers.get(b"x-request-id", b"").decode("latin-1")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else random_token()
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         trace = self.headers.get(b"traceparent", b"").decode("latin-1")
         self.trace = {log_keys.TRACEPARENT: trace} if _TRACEPARENT.fullmatch(trace) else {}
         self.status: int | None = None
