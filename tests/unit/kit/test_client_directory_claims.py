@@ -16,14 +16,17 @@ from passport_shared.formats.jose import sign
 from passport_shared.wire.clients import (
     DIRECTORY_LIFETIME,
     DIRECTORY_TYP,
+    MAX_SCOPES,
     ApiClient,
     ClientKind,
     ClientState,
     DirectoryError,
     DirectoryReason,
     build_directory,
+    check_client,
     read_directory,
 )
+from passport_shared.wire.scopes import ALL_SCOPES
 from passport_testkit.clients import api_client
 from passport_testkit.clock import NOON
 from passport_testkit.keys import key, private_jwk
@@ -178,3 +181,17 @@ def test_whatever_stands_in_a_member_is_refused_or_read(value: Any, member: str)
     except DirectoryError:
         return
     assert all(isinstance(client, ApiClient) for client in directory.clients.values())
+
+
+def test_a_client_may_have_every_scope_there_is():
+    assert len(ALL_SCOPES) <= MAX_SCOPES
+    every = check_client(
+        client_id="everything",
+        kind="MACHINE",
+        organisation="*",
+        scopes=sorted(ALL_SCOPES),
+        keys=[],
+        state="ACTIVE",
+        name="",
+    )
+    assert every.scopes == ALL_SCOPES

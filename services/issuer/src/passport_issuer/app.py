@@ -38,6 +38,7 @@ from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.pages import Pages, stylesheet_routes
+from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.server import CannotServe
 from passport_shared.service.settings import Environment
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
@@ -52,7 +53,6 @@ DESCRIPTION = (
     "Issues and looks after staff passports for many trusts. Wallets use the OpenID4VCI endpoints below each "
     "trust's identifier; HR systems use `/api/v1`."
 )
-DIRECTORY_EVERY = timedelta(seconds=60)
 STATUS_EVERY = timedelta(seconds=5)
 SWEEP_EVERY = timedelta(seconds=30)
 PURGE_EVERY = timedelta(minutes=10)
@@ -174,7 +174,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             ctx.clock,
             issuer=settings.public_url,
         )
-        periodics = _periodics(ctx, directory, authenticator, app.state.sealer)
+        watch = RegistryWatch(ctx.snapshots, directory)
+        watch.show(app.state.metrics, ctx.clock)
+        periodics = _periodics(ctx, watch, authenticator, app.state.sealer)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
         if given.background:
             await app.state.runner.start()
@@ -209,7 +211,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
 
 
 def _periodics(
-    ctx: Context, directory: RegistryClients, authenticator: Authenticator, sealer: Sealer
+    ctx: Context, watch: RegistryWatch, authenticator: Authenticator, sealer: Sealer
 ) -> list[Periodic]:
     async def purge() -> None:
         await authenticator.purge()
@@ -217,8 +219,7 @@ def _periodics(
         await ctx.limiter.purge()
 
     return [
-        ctx.snapshots.periodic(),
-        Periodic(name="clients.refresh", every=DIRECTORY_EVERY, run=directory.refresh),
+        watch.periodic(),
         Periodic(name="status.publish", every=STATUS_EVERY, run=lambda: tend(ctx)),
         Periodic(name="sweep", every=SWEEP_EVERY, run=lambda: sweep(ctx)),
         Periodic(name="seal", every=timedelta(seconds=1), run=sealer.run),

@@ -35,6 +35,7 @@ from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.pages import Pages
+from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.settings import Environment
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenant, Tenants
@@ -67,7 +68,6 @@ DESCRIPTION = (
 PURGE_EVERY = timedelta(minutes=10)
 STATUS_EVERY = timedelta(seconds=2)
 DISCOVER_EVERY = timedelta(seconds=60)
-DIRECTORY_EVERY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +196,9 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
         )
-        periodics = _periodics(ctx, app.state.authenticator, directory)
+        watch = RegistryWatch(ctx.snapshots, directory)
+        watch.show(app.state.metrics, ctx.clock)
+        periodics = _periodics(ctx, app.state.authenticator, watch)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
         if given.background:
             await app.state.runner.start()
@@ -243,7 +245,7 @@ def _authenticator(ctx: Context, directory: ClientDirectory) -> Authenticator:
     )
 
 
-def _periodics(ctx: Context, authenticator: Authenticator, directory: RegistryClients) -> list[Periodic]:
+def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch) -> list[Periodic]:
     chain = sealer(ctx)
 
     async def purge() -> None:
@@ -256,8 +258,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, directory: RegistryCl
         await sweep(ctx)
 
     return [
-        ctx.snapshots.periodic(),
-        Periodic(name="clients.refresh", every=DIRECTORY_EVERY, run=directory.refresh),
+        watch.periodic(),
         Periodic(name="status.discover", every=DISCOVER_EVERY, run=lambda: status_lists.discover(ctx)),
         Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
         Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),

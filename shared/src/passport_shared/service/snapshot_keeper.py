@@ -33,10 +33,8 @@ from passport_shared.outbound import Outbound, OutboundError, Response
 from passport_shared.service.client_directory import DirectorySource
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments, Document, StaleVersion
-from passport_shared.service.jobs import Periodic
 
 MANIFEST_DOCUMENT = "snapshot/manifest"
-POLL_EVERY = timedelta(seconds=30)
 MANIFEST_MAX_BYTES = 262_144
 PART_TIMEOUT = timedelta(seconds=20)
 
@@ -148,10 +146,6 @@ class SnapshotKeeper:
         return DirectorySource(
             iss=snapshot.registry, uri=str(stated.get("uri")), jwks=tuple(stated["jwks"].get("keys", ()))
         )
-
-    def periodic(self) -> Periodic:
-        """The background task: one replica asks, the others read what it stored."""
-        return Periodic(name="snapshot.refresh", every=POLL_EVERY, run=self.refresh_quietly)
 
     async def refresh_quietly(self) -> bool:
         """As `refresh`; a failure is logged, and what is kept stays in force."""
