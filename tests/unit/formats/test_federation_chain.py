@@ -259,13 +259,18 @@ def test_a_loop_is_refused(network: TrustRegistrySimulator) -> None:
 
 def test_an_entity_twice_in_a_chain_is_refused(network: TrustRegistrySimulator) -> None:
     region = Region(network)
-    chain = region.chain()
-    back = resigned(
-        chain[2],
-        region.key,
-        lambda claims: claims.update(iss=REGION, sub=ANCHOR, jwks=public_jwks([region.key.public])),
-    )
-    assert refused(network, [chain[0], chain[1], back, *chain[2:]]) is FederationReason.CHAIN_BROKEN
+    upper = region.chain()[2]
+    back = resigned(upper, region.key, lambda claims: claims.update(iss=REGION, sub=ANCHOR))
+    lower = resigned(network.statement(CHRISTIE), region.key, lambda claims: claims.update(iss=ANCHOR))
+    chain = [network.configuration(CHRISTIE), lower, back, upper, network.anchor_configuration()]
+    assert refused(network, chain) is FederationReason.CHAIN_BROKEN
+
+
+def test_a_statement_in_anothers_name_breaks_the_chain(network: TrustRegistrySimulator) -> None:
+    own = network.entities[CHRISTIE].federation_key
+    chain = by_anchor(network, iss=REGION)
+    chain[0] = resigned(chain[0], own, lambda claims: claims.update(authority_hints=[REGION]))
+    assert refused(network, chain) is FederationReason.CHAIN_BROKEN
 
 
 # -- the operators of OpenID Federation 1.0 §6.1.3.1 -----------------------------------------------

@@ -276,6 +276,7 @@ def test_every_status_of_the_network_comes_back(status: TrustMarkStatus) -> None
         exp=NOON + timedelta(hours=1),
     )
     assert status_of(token) is status
+    assert jose.parse(token).claims["exp"] == epoch(timedelta(hours=1))
 
 
 @pytest.mark.parametrize(
