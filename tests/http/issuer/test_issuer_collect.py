@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from passport_testkit.databases import both_databases
-from passport_testkit.issuers import ENTITY, IssuerBench
 
 from passport_shared.formats.sd_jwt_vc import inspect
 from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
 from passport_shared.wire.catalogue import TYPES
+from passport_testkit.databases import both_databases
+from passport_testkit.issuers import ENTITY, IssuerBench
 
 ALL = [kind.configuration_id for kind in TYPES.values()]
 

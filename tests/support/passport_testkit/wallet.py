@@ -85,7 +85,7 @@ class WalletSimulator:
     def proof(
         self,
         issuer: str,
-        nonce: str,
+        nonce: str | None,
         *,
         key: SigningKey | None = None,
         typ: str = PROOF_TYP,

@@ -41,4 +41,6 @@ async def status_list(request: Request) -> Response:
     )
     if document is None:
         raise ProtocolError("not_found", "there is no status list under this identifier", status=404)
-    return document_response(request, document)
+    answer = document_response(request, document)
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    return answer
