@@ -30,8 +30,8 @@ from passport_testkit.registries import (
     FACTS,
     NAMES,
     PUBLIC_URL,
-    RBV,
     R0A,
+    RBV,
     RegistryBench,
     registry_bench,
     registry_settings,
@@ -461,9 +461,9 @@ async def test_a_trusts_own_client_reads_its_own_and_writes_nothing_of_the_netwo
         for method, path, body in WRITES:
             problem(await d.call(method, path, body, by="rbv", If_Match="*"), 403, "forbidden")
         for path in READS:
-            foreign = path.replace(f"/{RBV}", f"/{R0A}")
-            if foreign != path:
-                problem(await d.call("GET", foreign, by="rbv"), 404, "not_found")
+            other = path.replace(f"/{RBV}", f"/{R0A}")
+            if other != path:
+                problem(await d.call("GET", other, by="rbv"), 404, "not_found")
         # Its own contacts a trust keeps itself.
         own = await d.call("GET", f"{ORGANISATIONS}/{RBV}", by="rbv")
         body = {"name": "The Christie", "contacts": {"hrd": "office of the HRD"}, "actor": "p-1"}

@@ -27,8 +27,8 @@ from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from passport_testkit.keys import key
 from passport_testkit.registries import (
     ANN,
-    RBV,
     R0A,
+    RBV,
     HostedEntity,
     RegistryBench,
     entity_id,

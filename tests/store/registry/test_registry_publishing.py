@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from sqlalchemy import func, select, update
 
 from passport_registry.operations import (
     anchor,
+    authorisations,
     chain,
+    directory,
     entities,
     marks,
     publishing,
@@ -22,6 +25,7 @@ from passport_registry.operations import (
 from passport_registry.operations.entities import Suspend
 from passport_registry.rules.entities import Role, Suspension
 from passport_registry.rules.onboarding import Step, StepState
+from passport_registry.store import entities as entity_store
 from passport_registry.store import marks as mark_store
 from passport_registry.store import publications, tables
 from passport_registry.store.publications import Kind
@@ -31,8 +35,9 @@ from passport_shared.formats.snapshot import MarkStanding
 from passport_shared.formats.snapshot_manifest import manifest_hash
 from passport_shared.formats.trust import Finding
 from passport_shared.formats.x5c import encode_x5c, verify_chain
+from passport_shared.service.keys import KeyState
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
-from passport_testkit.registries import ANN, BEA, RBV, R0A, RegistryBench, done, registry_bench
+from passport_testkit.registries import ANN, BEA, R0A, RBV, RegistryBench, done, registry_bench
 
 PACKAGE = "passport_registry"
 
@@ -64,7 +69,7 @@ def bench_chain(bench: RegistryBench, entity_id: str) -> list[str]:
 
 async def remember_chain(bench: RegistryBench, entity_id: str) -> None:
     async with bench.ctx.db.read() as conn:
-        rows = await entities.store.certificates(conn, entity_id=entity_id)
+        rows = await entity_store.certificates(conn, entity_id=entity_id)
     newest = [row for row in rows if row.use == "credential" and row.der is not None][-1]
     ca = await anchor.authority(bench.ctx)
     _chains[entity_id] = encode_x5c([newest.der or b"", ca.issuing_der])
@@ -136,6 +141,7 @@ async def test_marks_and_statements_are_renewed_before_they_end(databases: Fresh
             shortest = min(entity.statement.exp, *(mark.exp for mark in entity.marks), snap.anchor.exp)
             # What a snapshot carries outlives the snapshot by whatever it is re-issued in.
             assert shortest >= snap.manifest.exp - timedelta(hours=1)
+        assert entity is not None
         assert entity.marks[0].jti != before.marks[0].jti
         assert entity.statement.iat > before.statement.iat
 
@@ -285,8 +291,6 @@ async def test_a_compromised_key_is_refused_at_any_time(databases: FreshDatabase
 
 @both_databases
 async def test_an_authorisation_that_is_withdrawn_keeps_its_past(databases: FreshDatabases, tmp_path: Path):
-    from passport_registry.operations import authorisations
-
     async with registry_bench(await fresh(databases), tmp_path) as bench:
         issuer = await bench.live_issuer()
         await remember_chain(bench, issuer.entity_id)
@@ -328,6 +332,7 @@ async def test_many_publishers_make_one_chain(databases: FreshDatabases, tmp_pat
         )
         async with bench.ctx.db.read() as conn:
             first = await publications.last(conn, Kind.SNAPSHOT)
+        assert first is not None
         outcomes = await at_once(
             20,
             lambda _: chain.publish(bench.ctx, link, lambda item, prev: f"{item.sequence} {prev}".encode()),
@@ -346,7 +351,7 @@ async def test_many_publishers_make_one_chain(databases: FreshDatabases, tmp_pat
         assert sum(outcome is not None for outcome in outcomes) == len(
             [r for r in published if r.sequence > first.sequence]
         )
-        for before, after in zip(published, published[1:], strict=False):
+        for before, after in itertools.pairwise(published):
             assert after.follows == before.sequence
         kept = await bench.ctx.documents.get(snapshot.SNAPSHOT_DOCUMENT)
         assert kept is not None
@@ -401,7 +406,7 @@ STEPS = [
     (snapshot, "_keep_parts", "before the parts are kept"),
     (chain, "_reserve", "before a number is reserved"),
     (publications, "publish", "after the manifest is signed"),
-    (publishing.directory, "publish", "before the directory"),
+    (directory, "publish", "before the directory"),
 ]
 
 
@@ -536,8 +541,6 @@ async def test_old_parts_and_numbers_are_forgotten(databases: FreshDatabases, tm
 
 @both_databases
 async def test_marks_follow_a_roll_of_the_anchors_key(databases: FreshDatabases, tmp_path: Path):
-    from passport_shared.service.keys import KeyState
-
     async with registry_bench(await fresh(databases), tmp_path) as bench:
         issuer = await bench.live_issuer()
         await bench.ctx.keys.create(anchor.FEDERATION, state=KeyState.NEXT)

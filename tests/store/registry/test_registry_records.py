@@ -39,7 +39,7 @@ from passport_shared.service.db import Database, check, migrate, pending
 from passport_shared.wire.clients import ClientKind, ClientState, read_directory
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from passport_testkit.keys import key
-from passport_testkit.registries import ANN, BEA, NAMES, RBV, R0A, done, entity_id, registry_bench
+from passport_testkit.registries import ANN, BEA, NAMES, R0A, RBV, done, entity_id, registry_bench
 
 PACKAGE = "passport_registry"
 

@@ -34,6 +34,7 @@ from passport_registry.rules.authorisations import Action, Grant
 from passport_registry.rules.entities import REQUIRED_USES, Role
 from passport_registry.rules.onboarding import Step, StepRecord, StepState
 from passport_registry.settings import RegistrySettings
+from passport_registry.store import entities as entity_store
 from passport_registry.store.authorisations import Authorisation
 from passport_shared.formats import federation
 from passport_shared.formats.federation import ENTITY_STATEMENT_MEDIA_TYPE
@@ -178,7 +179,7 @@ class RegistryBench:
     async def code(self, ods: str, role: Role) -> str:
         """Create the entity if it is not there, and an enrolment code for it."""
         async with self.ctx.db.read() as conn:
-            known = await entities.store.by_role(conn, ods, role.value)
+            known = await entity_store.by_role(conn, ods, role.value)
         if known is None:
             await entities.create(self.ctx, ods, role, entity_id(ods, role), ANN)
         return (await entities.make_code(self.ctx, ods, role, ANN)).code

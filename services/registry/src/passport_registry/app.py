@@ -1,7 +1,7 @@
 """Composition root of the registry: settings in, application out.
 
-Everything with a connection or a key is opened when the application starts, so that building it (for the OpenAPI
-document, for instance) needs no deployment.
+Everything with a connection or a key is opened when the application starts, so that building it (for the
+OpenAPI document, for instance) needs no deployment.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SERVICE = "registry"
 PACKAGE = "passport_registry"
 VERSION = version("passport-registry")
 DESCRIPTION = (
-    "The trust registry of a Staff Passport network: who is a member, what governance is done, and who may issue "
-    "or ask for what. It holds no staff member's data."
+    "The trust registry of a Staff Passport network: who is a member, what governance is done, and who may "
+    "issue or ask for what. It holds no staff member's data."
 )
 PURGE_EVERY = timedelta(minutes=10)
 

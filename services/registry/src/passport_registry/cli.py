@@ -29,8 +29,8 @@ from passport_registry.store import tables
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
-from passport_shared.service.clock import SystemClock
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
+from passport_shared.service.clock import SystemClock
 from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
@@ -138,7 +138,8 @@ async def client_list(_: argparse.Namespace, settings: RegistrySettings) -> None
 
 
 def _client_line(client: ApiClient) -> str:
-    return f"{client.client_id}\t{client.state}\t{client.kind}\t{client.organisation}\t{' '.join(sorted(client.scopes))}"
+    scopes = " ".join(sorted(client.scopes))
+    return "\t".join([client.client_id, client.state, client.kind, client.organisation, scopes])
 
 
 async def client_suspend(arguments: argparse.Namespace, settings: RegistrySettings) -> None:

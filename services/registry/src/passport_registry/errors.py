@@ -57,24 +57,32 @@ _CODE_REFUSED = Problem(
     title="The enrolment code is not accepted",
     status=403,
     who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
-    explanation="The code is unknown, has expired or was replaced by a newer one. The registry operator makes a new "
-    "code; codes are valid for 24 hours.",
+    explanation=(
+        "The code is unknown, has expired or was replaced by a newer one. The registry operator makes a new"
+        " code; codes are valid for 24 hours."
+    ),
 )
 _KEYS_CONFLICT = Problem(
     slug="enrolment_keys_conflict",
     title="These keys contradict an earlier enrolment",
     status=409,
     who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
-    explanation="The code has been used with other keys, or one of the keys has a certificate already. A code enrols "
-    "one set of keys and repeats its answer for that set only. Ask for a new code to enrol new keys.",
+    explanation=(
+        "The code has been used with other keys, or one of the keys has a certificate already. A code "
+        "enrols one set of keys and repeats its answer for that set only. Ask for a new code to enrol new "
+        "keys."
+    ),
 )
 _HOST_KEYS_DIFFER = Problem(
     slug="host_keys_differ",
     title="The host does not show these federation keys",
     status=409,
     who_can_fix=WhoCanFix.SERVICE_OPERATOR,
-    explanation="The entity configuration served at the Entity Identifier carries other federation keys than the one "
-    "that was sent, or is not a valid entity configuration. The service that enrols must already serve it.",
+    explanation=(
+        "The entity configuration served at the Entity Identifier carries other federation keys than the "
+        "one that was sent, or is not a valid entity configuration. The service that enrols must already "
+        "serve it."
+    ),
 )
 _HOST_NOT_REACHABLE = Problem(
     slug="host_not_reachable",
@@ -82,15 +90,19 @@ _HOST_NOT_REACHABLE = Problem(
     status=503,
     retryable=True,
     who_can_fix=WhoCanFix.SERVICE_OPERATOR,
-    explanation="The registry fetches the entity configuration from the Entity Identifier before it enrols a key, and "
-    "got no usable answer. The code is not used up: repeat the request once the host answers.",
+    explanation=(
+        "The registry fetches the entity configuration from the Entity Identifier before it enrols a key, "
+        "and got no usable answer. The code is not used up: repeat the request once the host answers."
+    ),
 )
 _SECOND_PERSON = Problem(
     slug="second_person_needed",
     title="A second person must approve",
     status=409,
     who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
-    explanation="What gives authority takes two people. Somebody other than the one who proposed must approve.",
+    explanation=(
+        "What gives authority takes two people. Somebody other than the one who proposed must approve."
+    ),
 )
 _NOT_INITIALISED = Problem(
     slug="not_initialised",

@@ -24,7 +24,9 @@ class RegistrySettings(ServiceSettings):
     operator_ods_code: str = Field(
         default="REGISTRY",
         pattern=r"^[A-Z0-9]{3,10}$",
-        description="ODS code of the operator in the registry's own certificate; a plain word where it has none.",
+        description=(
+            "ODS code of the operator in the registry's own certificate; a plain word where it has none."
+        ),
     )
     operator_contact: str = Field(
         default="registry@localhost.invalid",

@@ -24,7 +24,7 @@ async def entity_configuration(outbound: Outbound, entity_id: str) -> str:
         )
     except OutboundError as error:
         raise HostNotReachable(
-            f"The entity configuration could not be fetched from the Entity Identifier ({error.reason.value})."
+            f"The entity configuration could not be fetched from the Entity Identifier ({error.reason})."
         ) from error
     if response.status == NOT_FOUND:
         raise HostKeysDiffer("The host serves no entity configuration at the Entity Identifier.")

@@ -1,7 +1,7 @@
 """`POST /api/v1/enrolments`: a service enrols the keys of an entity with its one-time code.
 
-No bearer token: the code is the permission. Attempts are limited per address, so that codes cannot be tried out
-and the registry cannot be made to fetch at will.
+No bearer token: the code is the permission. Attempts are limited per address, so that codes cannot be tried
+out and the registry cannot be made to fetch at will.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """OpenID Federation 1.0 endpoints of the trust anchor (standards.md §1.2, §1.8 "foundation").
 
-Entity configuration, fetch, list, trust mark, trust mark status. Errors are federation JSON with the status of
-each code; unknown request parameters are ignored, filters that are not offered are refused by name.
+Entity configuration, fetch, list, trust mark, trust mark status. Errors are federation JSON with the status
+of each code; unknown request parameters are ignored, filters that are not offered are refused by name.
 """
 
 from __future__ import annotations

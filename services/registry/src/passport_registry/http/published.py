@@ -70,7 +70,7 @@ async def type_metadata(request: Request) -> Response:
 
 @lru_cache(maxsize=8)
 def _types(vct_base: str) -> dict[str, Document]:
-    """Return the type metadata documents of a network by `<Type>/<major>`; they never change while it runs."""
+    """Return the type metadata of a network by `<Type>/<major>`; it never changes while it runs."""
     return {
         f"{kind.name}/{kind.version}": made_document(
             kind.name,

@@ -1,4 +1,4 @@
-"""Serving what the anchor publishes: exact media types without a charset, ETag, cache rule, gzip, CORS for all."""
+"""Serving what the anchor publishes: exact media types without a charset, ETag, cache rule, gzip, CORS."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made_document(name: str, body: bytes, *, media_type: str, max_age: timedelta
 
 
 def _gzip(body: bytes) -> bytes | None:
-    """Compress what a JWT's base64 leaves to gain; the tag of the plain bytes names both (RFC 9110 §8.8.3)."""
+    """Compress what a JWT's base64 leaves to gain, if it pays."""
     squeezed = gzip.compress(body, compresslevel=6, mtime=0)
     return squeezed if len(squeezed) < len(body) * 0.9 else None
 
@@ -68,7 +68,7 @@ def invalid_request(description: str) -> ProtocolError:
 
 
 def one_parameter(request: Request, name: str, *, required: bool = True) -> str | None:
-    """Return a query parameter that may occur once; unknown parameters are ignored, as the specification asks.
+    """Return a query parameter that may occur once; others are ignored, as the specification asks.
 
     Raises:
         ProtocolError: `invalid_request` for a missing, repeated, empty or overlong one.

@@ -1,7 +1,7 @@
 """The trust anchor: its keys, its two-level certificate authority, and the trust file (design.md §4.1, §4.3).
 
-`init` may be run any number of times: what exists stays. The root signs once, at `init`, and can then be taken
-away; leaves are signed by the issuing authority only.
+`init` may be run any number of times: what exists stays. The root signs once, at `init`, and can then be
+taken away; leaves are signed by the issuing authority only.
 """
 
 from __future__ import annotations

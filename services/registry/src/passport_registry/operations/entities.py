@@ -1,7 +1,8 @@
 """Entities of an organisation: created, given enrolment codes, suspended and reinstated, keys given up.
 
 Acts that take authority away take effect on one word and at once: the mark's standing changes in the same
-transaction, and the status endpoint reads that very row. What the mark says follows with the next publication.
+transaction, and the status endpoint reads that very row. What the mark says follows with the next
+publication.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ async def make_code(
 ) -> NewCode:
     """Make a one-time enrolment code for an entity; unused codes before it end.
 
-    The code is bound to ODS code, role and EID through its entity. With an idempotency claim the text cannot be
-    given again, because nobody keeps it: a repetition gets the code's id and no text.
+    The code is bound to ODS code, role and EID through its entity. With an idempotency claim the text cannot
+    be given again, because nobody keeps it: a repetition gets the code's id and no text.
 
     Raises:
         NotFound: the organisation has no entity in this role.

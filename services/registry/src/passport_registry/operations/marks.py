@@ -1,4 +1,4 @@
-"""Issuing trust marks: one current mark per entity, replaced whenever what it says changes (standards.md §1.8).
+"""Issuing trust marks: one current mark per entity, replaced when what it says changes (standards.md §1.8).
 
 The order is that of every signature here: reserve (id, status index and the exact content) and commit; sign;
 make current, which sets the old index INVALID in the same transaction. A crash leaves at most a burnt index.

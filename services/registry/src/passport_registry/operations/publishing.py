@@ -20,7 +20,7 @@ LOOK_EVERY = timedelta(seconds=60)
 
 
 async def publish_if_due(ctx: Context) -> Publication | None:
-    """Publish if something has changed or a minute has passed: what the background task calls every few seconds."""
+    """Publish if something has changed or a minute has passed: what the background task calls."""
     async with ctx.db.read() as conn:
         counted = await publications.changes(conn)
     looked = counted.published_at
@@ -30,7 +30,7 @@ async def publish_if_due(ctx: Context) -> Publication | None:
 
 
 async def publish(ctx: Context) -> Publication | None:
-    """Publish whatever is due; the new snapshot if one was published, None if there was nothing or no lease."""
+    """Publish whatever is due; the new snapshot, or None if there was nothing or no lease."""
     lease = await ctx.leases.acquire(LEASE, LEASE_TTL)
     if lease is None:
         return None

@@ -1,4 +1,4 @@
-"""Publishing the snapshot: registry status lists, parts by hash, and the numbered manifest (standards.md §1.8).
+"""Publishing the snapshot: registry status lists, parts by hash, the numbered manifest (standards.md §1.8).
 
 A manifest is published when what it names has changed, and hourly. Parts are immutable and named by their
 hash. A number is reserved and committed before it is signed; it counts only if it follows the newest one, so
@@ -180,7 +180,7 @@ async def _parts(ctx: Context, views: Sequence[TrustView]) -> list[tuple[str, by
 
 
 def _entity_parts(configuration: str, listed: Sequence[dict[str, Any]]) -> list[tuple[str, bytes]]:
-    """Return the entities as one part, or as numbered shards; the first carries the anchor's configuration."""
+    """Return the entities as one part or numbered shards; the first carries the anchor's configuration."""
     shards = max(1, math.ceil(len(listed) / ENTITIES_PER_PART))
     parts = []
     for number in range(shards):
@@ -226,7 +226,7 @@ def _day(value: date | None) -> str | None:
 
 
 async def _keep_parts(ctx: Context, parts: Sequence[tuple[str, bytes]]) -> None:
-    """Keep the parts before the manifest that names them exists, and forget those nobody can need any more."""
+    """Keep the parts before the manifest that names them exists; forget those nobody can need any more."""
     now = ctx.clock.now()
     for name, body in parts:
         sha256 = snapshot_manifest.part_name(body)

@@ -66,7 +66,7 @@ class Grant:
 
 @dataclass(frozen=True, kw_only=True)
 class Voice:
-    """Whose word it is: the API client, whether it is a person's own, and the person as an opaque reference."""
+    """Whose word it is: the API client, whether it is a person's own, and the person's opaque reference."""
 
     client_id: str
     person: bool
@@ -146,8 +146,8 @@ def _path_faults(
 def four_eyes(proposed: Voice, approved: Voice) -> FourEyes | None:
     """Return how the two stand behind the grant, or None if they are not two.
 
-    Two person clients are told apart by their client; with a machine among them, by the references it asserts,
-    because one person could speak through both.
+    Two person clients are told apart by their client; with a machine among them, by the references it
+    asserts, because one person could speak through both.
     """
     if proposed.person and approved.person:
         return FourEyes.PERSONS if proposed.client_id != approved.client_id else None

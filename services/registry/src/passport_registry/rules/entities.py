@@ -6,12 +6,13 @@ says which authorisations its trust mark carries and whether the keys in it may 
 Three cases need care and are decided here:
 
 * The test issue needs authority before gate G3, which itself waits for the test issue. While nothing else is
-  missing the mark carries authorisations marked as test: at most 14 days long, for credentials of at most a day.
+  missing the mark carries authorisations marked as test: at most 14 days long, for credentials of at most a
+  day.
 * A trust that has been live and loses a gate (a lapsed training, a suspended key), or is suspended for
   administrative reasons, must stop issuing while what it issued stays usable. Its authorisations therefore
   stay, each closed to new signatures from that moment on (`issue_until`).
-* A verifier has no past to protect: without gate G2 its mark carries nothing. The test verify needs no special
-  authority, because it is not part of G2.
+* A verifier has no past to protect: without gate G2 its mark carries nothing. The test verify needs no
+  special authority, because it is not part of G2.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ MARK_ROLE = {Role.ISSUER: MarkRole.CREDENTIAL_ISSUER, Role.VERIFIER: MarkRole.CR
 class Standing:
     """What of an entity's authority is in force.
 
-    `live` is True once its own gate holds and no suspension stands; nothing signed after `issuing_closed_at` is
-    covered by its authorisations.
+    `live` is True once its own gate holds and no suspension stands; nothing signed after `issuing_closed_at`
+    is covered by its authorisations.
     """
 
     carries: Carries
@@ -79,8 +80,8 @@ def standing(
 ) -> Standing:
     """Derive the standing of an enrolled entity.
 
-    `live_since` and `issuing_closed_at` are what was derived last time: the moment of going live and of closing
-    are facts that must not move with each look.
+    `live_since` and `issuing_closed_at` are what was derived last time: the moment of going live and of
+    closing are facts that must not move with each look.
     """
     if role is Role.VERIFIER:
         live = gates.g2.holds and suspension is not Suspension.ADMINISTRATIVE

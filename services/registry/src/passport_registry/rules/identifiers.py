@@ -1,4 +1,4 @@
-"""Forms of the identifiers the registry accepts: ODS codes, Entity Identifiers, movement types (design.md §2).
+"""Forms of the identifiers the registry accepts: ODS codes, EIDs, movement types (design.md §2).
 
 Identifiers are compared as strings. These functions refuse what would have to be normalised.
 """

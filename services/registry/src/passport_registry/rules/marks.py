@@ -1,4 +1,4 @@
-"""Content of an entity's one trust mark, built from its authorisations, pins and standing (standards.md §1.8).
+"""Content of an entity's one trust mark, from its authorisations, pins and standing (standards.md §1.8).
 
 Content is everything in a mark but its times, its id and its status index; a mark is published anew when its
 content changes or its time comes. Signing and status indices are the operation's.

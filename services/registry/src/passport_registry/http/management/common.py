@@ -22,8 +22,10 @@ ActorRef = Annotated[
         default=None,
         max_length=100,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@|-]{0,99}$",
-        description="The person who acts, as an opaque reference of the calling system, never a name. Machine clients "
-        "must give it; a person client is its own actor and must not.",
+        description=(
+            "The person who acts, as an opaque reference of the calling system, never a name. Machine "
+            "clients must give it; a person client is its own actor and must not."
+        ),
         examples=["hr-7f31"],
     ),
 ]

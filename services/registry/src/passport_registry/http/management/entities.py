@@ -192,7 +192,8 @@ async def make_code(
 ) -> EnrolmentCodeView:
     """Make a one-time enrolment code; an unused one before it ends.
 
-    The code is in the first answer only: a repetition under the same Idempotency-Key answers its id without it.
+    The code is in the first answer only: a repetition under the same Idempotency-Key answers its id without
+    it.
     """
     operator(caller)
     actor = acting(caller, body.actor)
@@ -226,7 +227,7 @@ async def certificates(ods: OdsPath, role: RolePath, ctx: Ctx, caller: Reader) -
 async def compromise(
     ods: OdsPath, role: RolePath, x5t: X5tPath, body: ActedWithReason, ctx: Ctx, caller: Writer
 ) -> CertificateView:
-    """Declare a key compromised: every signature by it is refused from the next snapshot on. There is no way back."""
+    """Declare a key compromised: every signature by it is refused from the next snapshot on, for good."""
     operator(caller)
     actor = acting(caller, body.actor)
     return certificate_view(await operations.compromise_key(ctx, ods, role, x5t, actor, reason=body.reason))

@@ -185,9 +185,9 @@ class StepBody(ApiModel):
     ] = Field(
         default_factory=dict,
         max_length=10,
-        description="Facts the gates read: REGISTRATION {ods_active}, DPIA {approved_by_ig_lead}, HR_TRAINING "
-        "{trained_issuers, trained_verifiers, mfa, cover: DEPUTY|SHARED_HR_SERVICE|OTHER_TRUST}, ESR_LINK {method: "
-        "API|CSV|MANUAL}.",
+        description="Facts the gates read: REGISTRATION {ods_active}, DPIA {approved_by_ig_lead}, "
+        "HR_TRAINING {trained_issuers, trained_verifiers, mfa, cover: "
+        "DEPUTY|SHARED_HR_SERVICE|OTHER_TRUST}, ESR_LINK {method: API|CSV|MANUAL}.",
     )
     actor: ActorRef
 
