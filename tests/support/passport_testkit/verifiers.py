@@ -17,7 +17,8 @@ import httpx
 from fastapi import FastAPI
 
 from passport_shared.formats.jose import PublicKey, SigningKey
-from passport_shared.outbound import Outbound
+from passport_shared.outbound import Outbound, OutboundError
+from passport_shared.outbound.errors import OutboundReason
 from passport_shared.service.keys import create_kek_file
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit.cases import GMC_NUMBER, urgent_policy
@@ -68,12 +69,14 @@ class NetworkWire(RegistryWire):
             if request.url.host == host:
                 self.requests.append(f"{request.method} {request.url}")
                 if home.down:
-                    raise httpx.ConnectError("the issuer is down", request=request)
+                    raise OutboundError(OutboundReason.CONNECT_FAILED, "the issuer is down", host=host)
                 found = home.serve(request.url.path)
                 if found is None:
                     continue
                 headers = {"Content-Type": found[0]}
                 return httpx.Response(200, headers=headers, stream=httpx.ByteStream(found[1]))
+        if self.down:
+            raise OutboundError(OutboundReason.CONNECT_FAILED, "the registry is down", host=request.url.host)
         return await super().handle_async_request(request)
 
     def _entity(self, entity_id: str, federation: PublicKey) -> NetworkEntity:

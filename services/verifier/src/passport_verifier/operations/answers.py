@@ -138,7 +138,7 @@ async def _process(ctx: Context, session: Session, response: str, received_at: d
     try:
         vp_token = _opened(ctx, session.request, response)  # 4, 5
         snapshot = await ctx.snapshots.latest()  # 6
-        if snapshot is None or snapshot.freshness(received_at) is Freshness.REFUSE:
+        if snapshot is None or snapshot.freshness(ctx.clock.now()) is Freshness.REFUSE:
             await _hold(ctx, session.request, response, received_at)
             raise HeldForRetry
         examined, lists = await _examined(ctx, session.request, vp_token, snapshot, received_at)  # 7, 8
@@ -174,10 +174,12 @@ def _opened(ctx: Context, request: PresentationRequest, response: str) -> object
 
 
 async def _examined(
-    ctx: Context, request: PresentationRequest, vp_token: object, snapshot: Snapshot, now: datetime
+    ctx: Context, request: PresentationRequest, vp_token: object, snapshot: Snapshot, received_at: datetime
 ) -> tuple[tuple[Examined, ...], Mapping[str, StatusToken | None]]:
+    """The answer judged as at now; only its key bindings are judged as at when it came."""
+    now = ctx.clock.now()
     presentations = parse_vp_token(vp_token)
-    checked = await _verified(request, presentations, snapshot, now)
+    checked = await _verified(request, presentations, snapshot, now, received_at)
     uris = [one.verified.status.uri for one in checked]
     lists = await ctx.statuses.get_many(uris, snapshot.roots)
     examined = examine(checked, query=request.dcql_query, snapshot=snapshot, lists=lists, now=now)
@@ -185,7 +187,11 @@ async def _examined(
 
 
 async def _verified(
-    request: PresentationRequest, presentations: Mapping[str, str], snapshot: Snapshot, now: datetime
+    request: PresentationRequest,
+    presentations: Mapping[str, str],
+    snapshot: Snapshot,
+    now: datetime,
+    received_at: datetime,
 ) -> tuple[Checked, ...]:
     work = functools.partial(
         verify_each,
@@ -193,7 +199,7 @@ async def _verified(
         vcts=_vcts(request.dcql_query),
         roots=snapshot.roots,
         at=now,
-        binding=KeyBindingPolicy(aud=request.client_id, nonce=request.nonce, now=now),
+        binding=KeyBindingPolicy(aud=request.client_id, nonce=request.nonce, now=received_at),
     )
     return work() if len(presentations) <= IN_ONE_GO else await asyncio.to_thread(work)
 
