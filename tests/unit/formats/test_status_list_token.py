@@ -241,6 +241,16 @@ def test_an_unsigned_token_is_refused() -> None:
     assert refused(text) is R.ALG_NOT_ALLOWED
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(header("typ", "JWT"), R.WRONG_TYP), (header("alg", "RS256"), R.ALG_NOT_ALLOWED)],
+)
+def test_type_and_algorithm_are_checked_before_any_work_on_keys(
+    change: Callable[[dict[str, Any], Any], object], reason: StatusListReason
+) -> None:
+    assert refused(spoilt(change), roots=[]) is reason
+
+
 def test_a_chain_to_another_root_is_refused() -> None:
     text = token()
     assert refused(text, roots=Authority.create().roots) is R.CHAIN_UNTRUSTED

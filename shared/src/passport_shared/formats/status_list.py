@@ -179,7 +179,7 @@ def read_token(
         iat=iat,
         exp=exp,
         ttl=ttl,
-        list=StatusList.decode(_lst(content), content.get("bits", 0), max_bytes),
+        list=StatusList.decode(content.get("lst", ""), content.get("bits", 0), max_bytes),
         leaf=leaf,
         aggregation_uri=None if aggregation_uri is None else _aggregation_uri(aggregation_uri),
     )
@@ -261,13 +261,6 @@ def _ttl(claims: Mapping[str, Any]) -> timedelta:
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0:
         raise StatusListError(StatusListReason.TTL_MALFORMED, "ttl is a positive number of seconds")
     return clamp_ttl(timedelta(seconds=min(float(min(ttl, 86_400)), TTL_MAX.total_seconds())))
-
-
-def _lst(content: Mapping[str, Any]) -> str:
-    lst = content.get("lst")
-    if not isinstance(lst, str):
-        raise StatusListError(StatusListReason.LIST_NOT_BASE64URL)
-    return lst
 
 
 def _aggregation_uri(uri: object) -> str:
