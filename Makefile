@@ -9,7 +9,7 @@ WORKERS ?= 2
 S ?= issuer
 
 .PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
-        e2e bench vectors openapi demo up down lock clean
+        e2e bench vectors openapi demo up down token lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ demo: setup ## the main journey from an empty state, in plain words
 
 up: setup ## leave the stack running as a sandbox on ports 9000 to 9002
 	@$(BIN)/python -m deploy.dev up
+
+token: setup ## print an access token of a sandbox service: make -s token S=issuer
+	@$(BIN)/python -m deploy.dev token $(S)
 
 down: setup ## stop the sandbox
 	@$(BIN)/python -m deploy.dev down

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.demo.story import Story
+from deploy.dev import register
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
 from passport_shared.wire import catalogue
@@ -148,3 +149,14 @@ def _grants(stack: Stack, trust: Trust) -> list[dict[str, Any]]:
             grant |= {"action": "ask", "claims": [[name] for name in top], "purposes": [URGENT]}
         grants.append(grant)
     return grants
+
+
+def live(story: Story, stack: Stack, operator: ManagementClient) -> None:
+    """Both trusts are live, and the services have heard of it."""
+    registry = stack.services["registry"].url
+    register.published(stack, operator)
+    listed = {entry["ods_code"]: entry for entry in operator.http.get(f"{registry}/register").json()["items"]}
+    story.expect(
+        listed[CHRISTIE.ods]["live_to_issue"], "the public register shows The Christie live to issue"
+    )
+    story.expect(listed[MANCHESTER.ods]["live_to_verify"], "and Manchester University NHS FT live to verify")

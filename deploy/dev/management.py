@@ -51,7 +51,7 @@ class ManagementClient:
             Refused: any answer that is not 2xx.
         """
         url = f"{service}{path}"
-        headers = {"authorization": f"Bearer {self._token(service)}"}
+        headers = {"authorization": f"Bearer {self.token(service)}"}
         if if_match is not None:
             headers["if-match"] = if_match
         response = self.http.request(method, url, json=body, headers=headers)
@@ -72,7 +72,8 @@ class ManagementClient:
         """PUT a JSON object over the version that was read; `"0"` where nobody has written yet."""
         return self.call("PUT", service, path, body, if_match=if_match)
 
-    def _token(self, service: str) -> str:
+    def token(self, service: str) -> str:
+        """An access token of a service (its base URL), renewed a minute before it ends."""
         now = datetime.now(UTC)  # noqa: TID251  a program of its own, outside the services
         token, until = self._tokens.get(service, ("", now))
         if now + TOKEN_MARGIN < until:

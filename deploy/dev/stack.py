@@ -134,6 +134,8 @@ class Stack:
             "TLS_KEY_FILE": str(self.tls.key),
             "TLS_CA_FILE": str(self.tls.ca),
             "OUTBOUND_ALLOW": allow,
+            # a sandbox shows at once what a network shows within half a minute
+            "REGISTRY_POLL": "2",
         }
         own = {f"PASSPORT_{name.upper()}_{key}": value for key, value in settings.items()}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}

@@ -198,3 +198,21 @@ def test_the_table_names_every_variable() -> None:
     assert rows["| `PASSPORT_KIT_OFFER_LIFE`"] == "`604800 s` | How long an offer lives. |"
     assert rows["| `PASSPORT_KIT_KEK_FILE`"].startswith("required | File with the 32-byte")
     assert all(field.description for field in KitSettings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("90", timedelta(seconds=90)), ("1.5", timedelta(seconds=1.5)), ("PT5M", timedelta(minutes=5))],
+)
+def test_a_duration_is_a_number_of_seconds(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, written: str, means: timedelta
+) -> None:
+    for name, value in {**environ, "PASSPORT_KIT_OFFER_LIFE": written}.items():
+        monkeypatch.setenv(name, value)
+    assert check_config(KitSettings, {**environ, "PASSPORT_KIT_OFFER_LIFE": written}) == []
+    assert KitSettings().offer_life == means  # type: ignore[call-arg]  # from the environment
+
+
+@pytest.mark.parametrize("written", ["0.5", "31", "-2", "soon"])
+def test_the_registry_is_asked_as_often_as_promised(environ: dict[str, str], written: str) -> None:
+    assert check_config(KitSettings, {**environ, "PASSPORT_KIT_REGISTRY_POLL": written})

@@ -174,7 +174,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             ctx.clock,
             issuer=settings.public_url,
         )
-        watch = RegistryWatch(ctx.snapshots, directory)
+        watch = RegistryWatch(ctx.snapshots, directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, watch, authenticator, app.state.sealer)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)

@@ -1,7 +1,7 @@
 """Composition root of the verifier: settings in, application out.
 
-Everything with a connection or a key is opened when the application starts, so that building it (for the OpenAPI
-document, for instance) needs no deployment.
+Everything with a connection or a key is opened when the application starts, so that building it (for the
+OpenAPI document, for instance) needs no deployment.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ SERVICE = "verifier"
 PACKAGE = "passport_verifier"
 VERSION = version("passport-verifier")
 DESCRIPTION = (
-    "Asks for, verifies and decides on staff passports for many trusts: may this person start here on this day, "
-    "and if not, what is missing and who can put it right."
+    "Asks for, verifies and decides on staff passports for many trusts: may this person start here on this "
+    "day, and if not, what is missing and who can put it right."
 )
 PURGE_EVERY = timedelta(minutes=10)
 STATUS_EVERY = timedelta(seconds=2)
@@ -196,7 +196,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
         )
-        watch = RegistryWatch(ctx.snapshots, directory)
+        watch = RegistryWatch(ctx.snapshots, directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, app.state.authenticator, watch)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)

@@ -6,6 +6,7 @@ not only after the second.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from passport_shared.formats.clock import Clock
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 class RegistryWatch:
     """The background task of a service that follows a registry, and the metrics that show how far it is."""
 
-    def __init__(self, snapshots: SnapshotKeeper, directory: RegistryClients) -> None:
+    def __init__(
+        self, snapshots: SnapshotKeeper, directory: RegistryClients, *, every: timedelta = SNAPSHOT_POLL
+    ) -> None:
         self._snapshots = snapshots
         self._directory = directory
+        self._every = every
 
     def periodic(self) -> Periodic:
         """The task: one replica asks, the others read what it stored."""
-        return Periodic(name="registry.refresh", every=SNAPSHOT_POLL, run=self.refresh)
+        return Periodic(name="registry.refresh", every=self._every, run=self.refresh)
 
     async def refresh(self) -> None:
         """Look once; what cannot be had is logged, and what is kept stays in force."""

@@ -8,6 +8,7 @@ variable is silently ignored by every settings library, so ``check_config`` comp
 import difflib
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,11 +17,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from passport_shared.formats.freshness import SNAPSHOT_POLL
 from passport_shared.service.database_url import driver_url
+
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
 
 class Environment(StrEnum):
@@ -131,6 +142,12 @@ class ServiceSettings(BaseSettings):
     registry_url: ServiceUrl | None = Field(
         default=None, examples=["https://registry.example"], description="Base URL of the registry."
     )
+    registry_poll: timedelta = Field(
+        default=SNAPSHOT_POLL,
+        ge=timedelta(seconds=1),
+        le=SNAPSHOT_POLL,
+        description="How often the registry is asked for changes, in seconds; at most the promised 30.",
+    )
     environment: Environment = Field(
         default=Environment.PRODUCTION,
         description="`production`, `development` or `test`; the last two allow a database that does not "
@@ -167,6 +184,16 @@ class ServiceSettings(BaseSettings):
         default=timedelta(seconds=20),
         description="How long open requests may take to finish at a stop, in seconds.",
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _seconds(cls, value: object, info: ValidationInfo) -> object:
+        """A duration in the environment is a number of seconds, as every description says."""
+        named = cls.model_fields.get(info.field_name or "")
+        plain = isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+        if plain and named is not None and named.annotation is timedelta:
+            return timedelta(seconds=float(str(value)))
+        return value
 
     @field_validator("outbound_allow", mode="before")
     @classmethod

@@ -1,0 +1,82 @@
+"""`make demo`: the first movement of the pilot, from an empty state, in plain words.
+
+Three services and a wallet run as they would anywhere, over https. It ends with an error as soon
+as anything does not go as it must.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.demo import issuing, moving, onboarding, people, trouble
+from deploy.demo.onboarding import CHRISTIE, MANCHESTER
+from deploy.demo.story import Story, Unexpected
+from deploy.dev.management import ManagementClient, http_client
+from deploy.dev.stack import Stack, StackError, free_ports
+from passport_registry.clients.tokens import read_client_key
+
+FOLDER = Path(".dev")
+
+
+def main() -> int:
+    """Run the demonstration; 0 only if every expectation held."""
+    shutil.rmtree(FOLDER / "demo", ignore_errors=True)
+    stack = Stack.prepare(FOLDER / "demo", tls_folder=FOLDER, ports=free_ports())
+    story = Story()
+    sys.stdout.write(f"Staff Passport, {datetime.now(UTC):%d %B %Y}: an urgent operating list.\n")  # noqa: TID251
+    sys.stdout.write("All people are invented.\n")
+    try:
+        tell(story, stack)
+    except (Unexpected, StackError) as failure:
+        sys.stdout.write(f"\nNot as expected: {failure}\n")
+        sys.stdout.write(f"The services' logs are in {stack.folder}.\n")
+        return 1
+    finally:
+        stack.stop()
+    story.end()
+    return 0
+
+
+def tell(story: Story, stack: Stack) -> None:
+    """All chapters."""
+    story.chapter("A network register starts, and with it an issuer and a verifier")
+    operator = start(story, stack)
+    story.chapter("Two trusts join the network")
+    for trust in (CHRISTIE, MANCHESTER):
+        onboarding.join(story, stack, operator, trust)
+    onboarding.agree(stack, operator)
+    onboarding.live(story, stack, operator)
+    story.chapter("The Christie issues a urology surgeon's passport")
+    holder = issuing.collect(story, stack, operator, people.SURGEON, "surgeon")
+    story.chapter("Manchester asks for an urgent operating list")
+    first = moving.urgent_list(story, stack, operator, holder)
+    story.chapter("The registration lapses while the surgeon is there")
+    trouble.registration_lapses(story, stack, operator, first)
+    story.chapter("The Christie is suspended while its records are in doubt")
+    trouble.issuer_suspended(story, stack, operator, holder)
+    story.chapter("Strangers and mixed-up people")
+    trouble.stranger(story, stack, holder)
+    trouble.two_people(story, stack, operator, holder)
+
+
+def start(story: Story, stack: Stack) -> ManagementClient:
+    """Prepare and start the three services; returns the first API client."""
+    registry = stack.services["registry"]
+    client_file = stack.folder / "client.json"
+    for service in stack.services.values():
+        service.command("migrate")
+    registry.command("init", "--out", str(stack.folder / "trust.json"))
+    registry.command("client", "create", "demonstration", "--out", str(client_file))
+    for name, service in stack.services.items():
+        service.start()
+        stack.wait_ready(name)
+    story.say("Three services, three databases, their own keys; all speak https.")
+    client_id, key = read_client_key(client_file)
+    return ManagementClient(client_id, key, http_client(stack.tls.ca))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""`make up`, `make down`, `make token`: a sandbox here, with the two trusts of the pilot enrolled."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.demo import onboarding
+from deploy.demo.onboarding import CHRISTIE, MANCHESTER
+from deploy.demo.story import Story
+from deploy.dev.management import ManagementClient, http_client
+from deploy.dev.stack import PORTS, STOP_WITHIN_S, Stack, StackError
+from passport_registry.clients.tokens import read_client_key
+
+FOLDER = Path(".dev")
+SANDBOX = FOLDER / "up"
+
+
+def up() -> int:
+    """Start the sandbox, or say that it runs."""
+    if _running():
+        print("The sandbox is running already. Stop it with: make down")
+        return 0
+    first = not (SANDBOX / "ready").exists()
+    if first:
+        # a start that did not get to its end leaves nothing to build on
+        shutil.rmtree(SANDBOX, ignore_errors=True)
+    stack = Stack.prepare(SANDBOX, tls_folder=FOLDER, ports=PORTS)
+    try:
+        _start(stack, first=first)
+    except StackError as failure:
+        stack.stop()
+        print(f"The sandbox did not start: {failure}", file=sys.stderr)
+        return 1
+    pids = {name: service.process.pid for name, service in stack.services.items() if service.process}
+    (SANDBOX / "pids.json").write_text(json.dumps(pids))
+    (SANDBOX / "ready").touch()
+    for name, service in stack.services.items():
+        print(f"{name:9} {service.url}")
+    print(f"TLS authority for curl: --cacert {stack.tls.ca}")
+    print("An access token: make -s token S=issuer (or registry, verifier). Stop everything: make down")
+    return 0
+
+
+def _start(stack: Stack, *, first: bool) -> None:
+    registry = stack.services["registry"]
+    client_file = stack.folder / "client.json"
+    for service in stack.services.values():
+        service.command("migrate")
+    if first:
+        registry.command("init", "--out", str(stack.folder / "trust.json"))
+        registry.command("client", "create", "sandbox", "--out", str(client_file))
+    for name, service in stack.services.items():
+        service.start()
+        stack.wait_ready(name)
+    if first:
+        operator = _client(stack)
+        for trust in (CHRISTIE, MANCHESTER):
+            onboarding.join(Story(), stack, operator, trust)
+        onboarding.agree(stack, operator)
+        onboarding.live(Story(), stack, operator)
+
+
+def _client(stack: Stack) -> ManagementClient:
+    client_id, key = read_client_key(stack.folder / "client.json")
+    return ManagementClient(client_id, key, http_client(stack.tls.ca))
+
+
+def down() -> int:
+    """Stop the sandbox; what it stored stays for the next start."""
+    running = _running()
+    for pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_WITHIN_S
+    while _running() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (SANDBOX / "pids.json").unlink(missing_ok=True)
+    print("Stopped." if running else "Nothing was running.")
+    return 0
+
+
+def token(service: str) -> int:
+    """Print an access token of one service for the sandbox's client."""
+    if not _running():
+        print("The sandbox is not running. Start it with: make up", file=sys.stderr)
+        return 1
+    stack = Stack.prepare(SANDBOX, tls_folder=FOLDER, ports=PORTS)
+    print(_client(stack).token(stack.services[service].url))
+    return 0
+
+
+def _running() -> list[int]:
+    """The process ids of the sandbox that are alive."""
+    try:
+        pids = json.loads((SANDBOX / "pids.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [pid for pid in pids.values() if _is_ours(pid)]
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether the process is alive and one of ours: numbers are used again after a restart."""
+    try:
+        return b"passport-" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.kill(pid, 0)
+            return not Path("/proc/self").exists()
+        return False
+
+
+def main() -> int:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(prog="deploy.dev", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "token"])
+    parser.add_argument("service", nargs="?", default="issuer", choices=sorted(PORTS))
+    arguments = parser.parse_args()
+    acts: dict[str, Callable[[], int]] = {"up": up, "down": down, "token": lambda: token(arguments.service)}
+    return acts[arguments.command]()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
