@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +42,9 @@ from passport_shared.service.paging import PageQuery
 from passport_shared.service.problems import FieldError, Invalid, NotFound, PassportError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
+
+# The register is asked for every 30 seconds (design §4.2).
+REGISTER_RETRY = timedelta(seconds=30)
 
 HOLDER = {"ref": "holder", "client_id": "", "kind": "HOLDER", "asserted": False}
 """The actor of what a holder does on a page or through a wallet."""
@@ -100,7 +103,11 @@ async def assess_staff(
     for name in dict.fromkeys(dataset.type for dataset in assessment.held):
         authority = await authority_to_issue(ctx, tenant, catalogue.vct(ctx.vct_base, name))
         if is_stale(authority):
-            raise PassportError(REGISTER_TOO_OLD, "The network register has not been read recently enough.")
+            raise PassportError(
+                REGISTER_TOO_OLD,
+                "The network register has not been read recently enough.",
+                retry_after=REGISTER_RETRY,
+            )
         assert authority is not None  # noqa: S101 - is_stale says so
         if authority.finding is not Finding.AUTHORISED:
             detail = f"The network register does not allow this now ({authority.detail.value})."
