@@ -545,6 +545,19 @@ MALFORMED: list[tuple[str, str, str, Any, str]] = [
         "/valid_from",
     ),
     (
+        "an instant of another age",
+        "POST",
+        f"{ORGANISATIONS}/{RBV}/entities/ISSUER/authorisations",
+        {
+            "action": "issue",
+            "vct": "x",
+            "valid_from": "0001-01-01T00:00:00+14:00",
+            "valid_until": "0001-01-02T00:00:00+14:00",
+            "actor": "p-1",
+        },
+        "/valid_from",
+    ),
+    (
         "an unknown type",
         "POST",
         f"{ORGANISATIONS}/{RBV}/entities/ISSUER/authorisations",

@@ -44,7 +44,13 @@ def _answer(enrolled: Enrolled) -> EnrolmentAnswer:
     )
 
 
-@router.post("", status_code=201, openapi_extra={"security": []})
+_REFUSED = {
+    "description": "The enrolment code is not accepted",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+@router.post("", status_code=201, openapi_extra={"security": []}, responses={403: _REFUSED})
 async def enrol(body: EnrolmentRequest, request: Request, response: Response, ctx: Ctx) -> EnrolmentAnswer:
     """Enrol an entity's keys; a repetition with the same code and keys gets the same answer."""
     rate = Rate(name="enrolments", limit=ctx.settings.enrolments_per_minute, per=timedelta(minutes=1))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from passport_registry.http.management.common import (
     Acted,
@@ -12,6 +12,7 @@ from passport_registry.http.management.common import (
     ActorRef,
     ApiModel,
     Ctx,
+    Instant,
     OdsPath,
     RolePath,
     acting,
@@ -48,8 +49,8 @@ class ProposeAuthorisation(ApiModel):
     territory: list[Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default_factory=list, max_length=20
     )
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime
+    valid_from: Instant
+    valid_until: Instant
     max_validity_s: int | None = None
     claims: list[Annotated[list[PathSegment], Field(min_length=1, max_length=8)]] = Field(
         default_factory=list, max_length=200

@@ -1,10 +1,11 @@
 """What the management routes share: the registry of a request, the acting person, lists and versions."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from passport_registry.context import Context
 from passport_registry.errors import Forbidden
@@ -15,6 +16,9 @@ from passport_shared.service.paging import PageQuery, decode_cursor, encode_curs
 from passport_shared.wire.clients import EVERY_ORGANISATION
 
 T = TypeVar("T")
+
+# Outside these years instants overflow when they are converted, or mean a slip of the pen.
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 ActorRef = Annotated[
     str | None,
@@ -30,6 +34,17 @@ ActorRef = Annotated[
     ),
 ]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=500)]
+
+
+def _this_century(at: datetime) -> datetime:
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[
+    AwareDatetime, AfterValidator(_this_century), Field(description="RFC 3339 with an offset, or Z.")
+]
 OdsPath = Annotated[
     str,
     Path(pattern=r"^[A-Z0-9]{3,6}$", description="ODS code in upper case.", examples=["RBV"]),
