@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from passport_testkit.databases import FreshDatabases
 from passport_testkit.verifiers import VerifierBench, running_verifier
 

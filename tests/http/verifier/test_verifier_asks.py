@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+
 from passport_shared.formats import dcql, jose
 from passport_testkit.apps import problem, protocol_error
 from passport_testkit.presenter import opened
@@ -47,7 +48,9 @@ async def test_the_request_object_says_what_haip_wants(verifier: VerifierBench):
     assert "kid" not in jose.parse((await verifier.http.get(request["links"]["request_uri"])).text).header
 
 
-async def test_it_is_fetched_twice_with_the_same_content_and_each_request_has_its_own(verifier: VerifierBench):
+async def test_it_is_fetched_twice_with_the_same_content_and_each_request_has_its_own(
+    verifier: VerifierBench,
+):
     one, two = await verifier.ask(), await verifier.ask()
     first, again, other = await verifier.fetch(one), await verifier.fetch(one), await verifier.fetch(two)
     assert first == again
@@ -67,7 +70,9 @@ async def test_post_echoes_the_wallets_nonce(verifier: VerifierBench):
     assert claims.pop("wallet_nonce") == "n0nce"
     assert claims == await verifier.fetch(request)
     assert answer.headers["cache-control"] == "no-store"
-    plain = await verifier.http.post(uri, content="", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    plain = await verifier.http.post(
+        uri, content="", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
     assert "wallet_nonce" not in opened(plain.text, verifier.registry.authority.roots)
 
 
@@ -85,7 +90,9 @@ async def test_post_echoes_the_wallets_nonce(verifier: VerifierBench):
 )
 async def test_a_hostile_post_is_refused(verifier: VerifierBench, form: dict[str, str]):
     request = await verifier.ask()
-    protocol_error(await verifier.http.post(request["links"]["request_uri"], data=form), 400, "invalid_request")
+    protocol_error(
+        await verifier.http.post(request["links"]["request_uri"], data=form), 400, "invalid_request"
+    )
 
 
 async def test_links_end_with_the_request(verifier: VerifierBench):
@@ -120,11 +127,19 @@ async def test_the_wallet_may_decline(verifier: VerifierBench):
     url = f"{VERIFIER}/R0A/oid4vp/response"
     stranger = {"error": "access_denied", "state": "AAAAAAAAAAAAAAAAAAAAAA"}
     protocol_error(await verifier.http.post(url, data=stranger), 400, "invalid_request")
-    declined = await verifier.http.post(url, data={"error": "access_denied", "state": state, "error_description": "no"})
+    declined = await verifier.http.post(
+        url, data={"error": "access_denied", "state": state, "error_description": "no"}
+    )
     assert (declined.status_code, declined.json()) == (200, {})
     found = await verifier.read(f"/presentation-requests/{request['id']}")
-    assert (found["state"], found["last_refusal"], found["decision_id"]) == ("DECLINED", "access_denied", None)
-    protocol_error(await verifier.http.post(url, data={"error": "access_denied", "state": state}), 400, "invalid_request")
+    assert (found["state"], found["last_refusal"], found["decision_id"]) == (
+        "DECLINED",
+        "access_denied",
+        None,
+    )
+    protocol_error(
+        await verifier.http.post(url, data={"error": "access_denied", "state": state}), 400, "invalid_request"
+    )
 
 
 async def test_the_request_page_in_both_languages(verifier: VerifierBench):
@@ -163,7 +178,9 @@ async def test_the_tenants_other_pages(verifier: VerifierBench):
     assert logo.headers["content-type"].startswith("image/svg+xml")
     for path in ("/RXX/privacy", "/RXX/logo.svg", "/R0A/r/unknown", "/R0A/r/unknown/return", "/RXX/r/x"):
         missing = await verifier.http.get(VERIFIER + path)
-        assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8"), (
+            path
+        )
 
 
 async def test_the_entity_configuration_carries_the_mark_and_no_keys_for_answers(verifier: VerifierBench):
@@ -210,7 +227,9 @@ async def test_same_device_counts_only_in_the_browser_that_started_it(verifier: 
         decision_id = (await verifier.read(f"/presentation-requests/{request['id']}"))["decision_id"]
         assert (await verifier.read(f"/decisions/{decision_id}"))["withheld"] == "AWAITING_RETURN"
         early = await verifier.call(
-            "POST", f"/decisions/{decision_id}/person-confirmation", {"method": "KNOWN_TO_ME", "actor": "hr-1"}
+            "POST",
+            f"/decisions/{decision_id}/person-confirmation",
+            {"method": "KNOWN_TO_ME", "actor": "hr-1"},
         )
         problem(early, 409, "awaiting_return")
         assert (await stranger.get(redirect)).status_code == 403
@@ -248,9 +267,9 @@ async def test_qr_codes(verifier: VerifierBench):
 
 
 async def test_asking_beyond_the_mark_is_a_clear_problem(verifier: VerifierBench):
+    from passport_testkit.cases import urgent_policy
     from passport_testkit.network import vct
     from passport_verifier.rules.asking import asked
-    from passport_testkit.cases import urgent_policy
 
     grants = [
         verifier.registry.authorization(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from passport_testkit.cases import all_skills
 from passport_testkit.databases import both_databases
 from passport_testkit.datasets import skill
@@ -16,7 +17,7 @@ from passport_testkit.verifiers import HR, VerifierBench
 def finding(decision: dict[str, Any], rule: str, subject: str | None = None) -> dict[str, Any]:
     found = [f for f in decision["result"]["findings"] if f["rule"] == rule and f["subject"] == subject]
     assert len(found) == 1, found
-    return found[0]
+    return dict(found[0])
 
 
 @both_databases
@@ -231,8 +232,9 @@ async def test_what_is_stored_of_a_person_is_nothing_they_could_be_known_by(veri
     await verifier.decided(presenter)
     stored: list[str] = []
     async with verifier.ctx.db.read() as conn:
-        from passport_verifier.store.tables import metadata
         from sqlalchemy import select
+
+        from passport_verifier.store.tables import metadata
 
         for table in metadata.sorted_tables:
             stored += [repr(tuple(row)) for row in await conn.execute(select(table))]

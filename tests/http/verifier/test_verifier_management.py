@@ -1,11 +1,13 @@
 """The management interface: who may do what, forms of refusal, paging, versions, doing things once."""
 
+# ruff: noqa: E501 - a table of cases reads better with a case per line
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from passport_shared.wire.clients import ClientKind
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit.apps import problem
@@ -38,7 +40,11 @@ async def test_a_movement_is_made_read_changed_and_cancelled(verifier: VerifierB
     assert cancelled.json()["state"] == "CANCELLED"
     assert (await verifier.call("POST", f"{path}/cancel", {})).json()["state"] == "CANCELLED"
     problem(await verifier.call("PUT", path, change, headers={"If-Match": '"3"'}), 409, "conflict")
-    problem(await verifier.call("POST", "/presentation-requests", {"movement_id": movement["id"]}), 409, "conflict")
+    problem(
+        await verifier.call("POST", "/presentation-requests", {"movement_id": movement["id"]}),
+        409,
+        "conflict",
+    )
 
 
 BAD_MOVEMENTS: list[tuple[dict[str, Any], str]] = [
@@ -120,7 +126,10 @@ async def test_a_look_up_needs_a_person_and_a_number_of_the_right_form(verifier:
         "licence": True,
         "checked_at": verifier.clock.now().isoformat(),
     }
-    assert problem(await verifier.call("POST", "/register-checks", body), 422, "invalid_request")["field"] == "/actor"
+    assert (
+        problem(await verifier.call("POST", "/register-checks", body), 422, "invalid_request")["field"]
+        == "/actor"
+    )
     for change, pointer in (
         ({"number": "70999"}, "/number"),
         ({"checked_at": (verifier.clock.now() + timedelta(hours=1)).isoformat()}, "/checked_at"),
@@ -191,9 +200,7 @@ async def test_every_route_is_in_the_matrix(verifier: VerifierBench):
         for method in operations
         if method != "parameters"
     }
-    tried = {
-        (method, re.sub(r"[0-9a-f-]{36}", "*", path)) for method, path, _ in await everything(verifier)
-    }
+    tried = {(method, re.sub(r"[0-9a-f-]{36}", "*", path)) for method, path, _ in await everything(verifier)}
     tried = {
         (method, path.replace("qr.svg", "qr.*").replace("conditions/1", "conditions/*").replace("/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON", "/policies/*"))
         for method, path in tried
@@ -296,8 +303,9 @@ async def test_every_problem_of_the_catalogue_resolves(verifier: VerifierBench):
 async def test_every_act_has_its_audit_entry(verifier: VerifierBench):
     await everything(verifier)
     async with verifier.ctx.db.read() as conn:
-        from passport_verifier.store.tables import audit
         from sqlalchemy import select
+
+        from passport_verifier.store.tables import audit
 
         kinds = [row.kind for row in await conn.execute(select(audit.entries.c.kind))]
     assert sorted(set(kinds)) == [

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from passport_shared.formats import status_list
+
 from passport_shared.formats.clock import epoch_s
 from passport_testkit.apps import problem, protocol_error
 from passport_testkit.databases import both_databases
@@ -33,7 +33,9 @@ async def changed(verifier: VerifierBench) -> None:
 async def unauthorise(verifier: VerifierBench) -> None:
     home = verifier.home
     types = [name for name in ALL_TYPES if name != "DbsOutcome"]
-    grants = [verifier.registry.authorization("issue", vct(name), max_validity_s=31_536_000) for name in types]
+    grants = [
+        verifier.registry.authorization("issue", vct(name), max_validity_s=31_536_000) for name in types
+    ]
     verifier.registry.grant(home.entity_id, grants)
     await changed(verifier)
 
@@ -122,7 +124,9 @@ async def test_every_bad_status(verifier: VerifierBench, name: str, value: int, 
     await verifier.refresh_statuses()
     decision = await verifier.decided(presenter)
     found = findings(decision, "R-03", "OccupationalHealth")
-    assert (found["reason"], found["result"], decision["result"]["outcome"]) == (reason, "FAIL", outcome), name
+    assert (found["reason"], found["result"], decision["result"]["outcome"]) == (reason, "FAIL", outcome), (
+        name
+    )
     assert decision["result"]["verified"] is False
 
 
@@ -226,7 +230,9 @@ async def test_without_a_usable_register_nothing_is_decided_and_the_answer_is_ke
     refused = await verifier.send(answer)
     protocol_error(refused, 503, "temporarily_unavailable")
     assert refused.headers["retry-after"] == "60"
-    refused_ask = await verifier.call("POST", "/presentation-requests", {"policy": "SERVICE_NEED_URGENT.UROLOGY_SURGEON"})
+    refused_ask = await verifier.call(
+        "POST", "/presentation-requests", {"policy": "SERVICE_NEED_URGENT.UROLOGY_SURGEON"}
+    )
     problem(refused_ask, 503, "register_too_old")
     async with verifier.ctx.db.read() as conn:
         [kept] = await held.waiting(conn, verifier.clock.now())
@@ -273,7 +279,11 @@ async def test_lists_are_found_by_aggregation_and_kept(verifier: VerifierBench):
 SPOILT: list[tuple[str, Any, str]] = [
     ("rolled back", {"iat": -timedelta(hours=2)}, "rolled_back"),
     ("signed by the credential key", {"use": "credential"}, "not_the_issuers_status_key"),
-    ("another list", {"uri": "https://issuer.example/RBV/statuslists/AAAAAAAAAAAAAAAAAAAAAA"}, "wrong_subject"),
+    (
+        "another list",
+        {"uri": "https://issuer.example/RBV/statuslists/AAAAAAAAAAAAAAAAAAAAAA"},
+        "wrong_subject",
+    ),
     ("html", {"token": "<html>"}, "token_malformed"),
     ("expired", {"iat": -timedelta(minutes=5), "exp": -timedelta(minutes=2)}, "expired"),
 ]
@@ -348,7 +358,3 @@ async def test_the_verifier_goes_on_without_registry_and_issuer(verifier: Verifi
 
 async def test_nothing_waits_for_a_list_that_was_known_before(verifier: VerifierBench):
     assert await rechecks.recheck_waiting(verifier.ctx) == 0
-
-
-def test_the_values_of_the_list():
-    assert (status_list.VALID, status_list.INVALID, status_list.SUSPENDED) == (0, 1, 2)

@@ -7,7 +7,7 @@ what a test drives it with: HR's acts by API, a staff member's answers, and the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from passport_shared.formats.jose import PublicKey, SigningKey
+from passport_shared.formats.federation import ClaimPath
+from passport_shared.formats.jose import PublicKey
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.outbound.errors import OutboundReason
 from passport_shared.service.keys import create_kek_file
@@ -81,7 +82,9 @@ class NetworkWire(RegistryWire):
 
     def _entity(self, entity_id: str, federation: PublicKey) -> NetworkEntity:
         if entity_id not in self.registry.entities:
-            asks = {entry.credential: list(entry.paths) for entry in asked(urgent_policy())}
+            asks: dict[str, Sequence[ClaimPath]] = {
+                entry.credential: entry.paths for entry in asked(urgent_policy())
+            }
             name = f"{entity_id.rsplit('/', 1)[-1]} NHS Foundation Trust"
             self.registry.enrol_verifier(entity_id, name=name, asks=asks)
         entity: NetworkEntity = super()._entity(entity_id, federation)
@@ -274,7 +277,6 @@ __all__ = [
     "MOVEMENT",
     "VERIFIER",
     "NetworkWire",
-    "SigningKey",
     "VerifierBench",
     "running_verifier",
     "verifier_settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from importlib import resources
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ NEVER_SAID = (
 )
 
 
-def query() -> dict:
+def query() -> dict[str, Any]:
     return asking.dcql_query(urgent_policy(), vct_base=BASE, employing_ods="RBV")
 
 

@@ -1,5 +1,6 @@
 """The readiness rules one by one, the worked cases, and the outcome algebra."""
 
+# ruff: noqa: E501 - a table of cases reads better with a case per line
 from __future__ import annotations
 
 from dataclasses import replace

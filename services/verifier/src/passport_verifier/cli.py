@@ -1,7 +1,7 @@
 """The verifier's own commands beside ``serve``, ``migrate``, ``check-config`` and ``openapi``.
 
-``tenant enrol`` and ``tenant list`` are the shared ones; ``policy asks`` prints what the network register has to
-let a host ask for a policy, ready for the registry's operator.
+``tenant enrol`` and ``tenant list`` are the shared ones; ``policy asks`` prints what the network register
+has to let a host ask for a policy, ready for the registry's operator.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ _ASKING_TOO_MUCH = Problem(
     title="The network register does not let this trust ask for this",
     status=409,
     who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
-    explanation="The policy asks for records, details or a purpose that the trust's entry in the network register "
-    "does not cover. The registry operator widens the entry, or the host chooses another policy.",
+    explanation="The policy asks for records, details or a purpose that the trust's entry in the network "
+    "register does not cover. The registry operator widens the entry, or the host chooses another policy.",
 )
 _NOT_ENROLLED = Problem(
     slug="not_enrolled",
@@ -72,15 +72,17 @@ _PERSON_NOT_CONFIRMED = Problem(
     title="The person has not been confirmed yet",
     status=409,
     who_can_fix=WhoCanFix.ORGANISATION,
-    explanation="Confirm that the person is the one whose records were shared; until then the result is withheld.",
+    explanation=(
+        "Confirm that the person is the one whose records were shared; until then the result is withheld."
+    ),
 )
 _PERSON_NOT_MATCHING = Problem(
     slug="person_not_matching",
     title="The name or date of birth is not the one that was shared",
     status=409,
     who_can_fix=WhoCanFix.ORGANISATION,
-    explanation="Compare with the document again. If it still differs, the records are not this person's: do not go "
-    "on, and tell the employing trust's HR team.",
+    explanation="Compare with the document again. If it still differs, the records are not this "
+    "person's: do not go on, and tell the employing trust's HR team.",
 )
 _AWAITING_RETURN = Problem(
     slug="awaiting_return",
@@ -88,7 +90,9 @@ _AWAITING_RETURN = Problem(
     status=409,
     retryable=True,
     who_can_fix=WhoCanFix.ORGANISATION,
-    explanation="A request on the same device counts only when the answer returns to the browser it was started in.",
+    explanation=(
+        "A request on the same device counts only when the answer returns to the browser it was started in."
+    ),
 )
 _WAS_RECHECKED = Problem(
     slug="was_rechecked",
@@ -103,7 +107,9 @@ _REGISTER_TOO_OLD = Problem(
     status=503,
     retryable=True,
     who_can_fix=WhoCanFix.SERVICE_OPERATOR,
-    explanation="The network register could not be read for more than 72 hours. Nothing is decided until it can.",
+    explanation=(
+        "The network register could not be read for more than 72 hours. Nothing is decided until it can."
+    ),
 )
 
 PROBLEMS = (

@@ -10,9 +10,7 @@ from passport_shared.service.settings import ServiceSettings, bind_address
 
 
 class VerifierSettings(ServiceSettings):
-    """What one deployment of the verifier needs to know; each tenant's identifier is `public_url` and its
-    ODS code.
-    """
+    """What one deployment needs to know; a tenant's identifier is `public_url` and its ODS code."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, env_prefix="PASSPORT_VERIFIER_"
@@ -38,5 +36,7 @@ class VerifierSettings(ServiceSettings):
         default=256,
         ge=1,
         le=10_000,
-        description="Status lists kept unpacked in memory, about 32 KiB each; more are read from the database.",
+        description=(
+            "Status lists kept unpacked in memory, about 32 KiB each; more are read from the database."
+        ),
     )

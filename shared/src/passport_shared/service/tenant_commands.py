@@ -1,7 +1,7 @@
 """The ``tenant`` commands of a service with tenants: ``tenant enrol`` and ``tenant list``.
 
-``tenant enrol`` runs beside the service: it makes the tenant's keys, and the running service serves the entity
-configuration that the registry fetches while it answers.
+``tenant enrol`` runs beside the service: it makes the tenant's keys, and the running service serves the
+entity configuration that the registry fetches while it answers.
 """
 
 from __future__ import annotations

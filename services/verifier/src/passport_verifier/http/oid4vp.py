@@ -60,7 +60,7 @@ async def post_request(request: Request) -> Response:
 
 
 def _check_wallet_metadata(text: str | None) -> None:
-    """It must be readable; what it says of formats and algorithms does not change what we ask in this profile."""
+    """It must be readable; what it says does not change what this profile asks."""
     if text is None:
         return
     try:

@@ -379,9 +379,7 @@ async def decline(ctx: Context, ods: str, *, oauth_state: str, error: str) -> Re
 
 
 async def retry_held(ctx: Context) -> int:
-    """Judge what was held while the register's copy was too old; how many became a decision or were
-    refused.
-    """
+    """Judge what was held while the register's copy was too old; how many were judged."""
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
         await held.forget_expired(conn, now)

@@ -157,9 +157,7 @@ def _stood_again(
 def _authority(
     one: Reliance, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime
 ) -> trust.Finding:
-    """The issuer's authority now; a chain is judged as at the credential's day, for it may have run out
-    since.
-    """
+    """The issuer's authority now; the chain as at the credential's time, for it may have run out since."""
     if chain is None:
         return trust.Finding.NOT_AUTHORISED
     try:

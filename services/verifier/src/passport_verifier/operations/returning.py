@@ -1,7 +1,7 @@
 """A same-device request is bound to the browser it was started in, and its answer must come back there.
 
-HAIP 1.0 §5.1 and OpenID4VP 1.0 §13.3: the response code in the redirect is redeemed once, with the cookie that was
-set when the request was opened. An answer that does not come back is never shown.
+HAIP 1.0 §5.1 and OpenID4VP 1.0 §13.3: the response code in the redirect is redeemed once, with the cookie
+that was set when the request was opened. An answer that does not come back is never shown.
 """
 
 from __future__ import annotations

@@ -30,8 +30,7 @@ class MovementState(StrEnum):  # PERSISTED
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
-    """A temporary move to this host. ``details`` are what the host wrote, without the staff member's
-    identity.
+    """A temporary move to this host; ``details`` are what the host wrote and identify no staff member.
 
     ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped.
     """

@@ -1,6 +1,4 @@
-"""Presentation requests as rows: what was asked, the one-time values of the exchange, and what became of
-it.
-"""
+"""Presentation requests as rows: what was asked, the one-time values of the exchange, how it ended."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ class Flow(StrEnum):  # PERSISTED
 
 
 class RequestState(StrEnum):  # PERSISTED
-    """What became of a request. One that ran out stays OPEN in the row until the sweep; ``expires_at``
-    decides.
-    """
+    """What became of a request; OPEN ends with ``expires_at``, whenever the sweep writes it down."""
 
     OPEN = "OPEN"
     ANSWERED = "ANSWERED"
@@ -48,9 +44,7 @@ class RequestState(StrEnum):  # PERSISTED
 
 @dataclass(frozen=True, kw_only=True)
 class PresentationRequest:
-    """One request. ``data_key`` and ``encryption_key`` are wrapped; the latter goes when the request
-    closes.
-    """
+    """One request; its keys are wrapped, and ``encryption_key`` goes when the request closes."""
 
     id: str
     ods: str

@@ -73,9 +73,7 @@ async def keep(
     fetched_at: datetime,
     next_fetch_at: datetime,
 ) -> bool:
-    """Keep a newer token; False if a token that is at least as new is kept (the schedule moves on all the
-    same).
-    """
+    """Keep a newer token; False, with the schedule moved on, if what is kept is as new."""
     table = status_lists
     schedule = {
         "fetched_at": fetched_at,

@@ -1,4 +1,4 @@
-"""What the management routes share: the organisation in the path, the acting person, and one POST at most once."""
+"""What the management routes share: the organisation in the path, who acts, one POST at most once."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ ActorRef = Annotated[
     str | None,
     Field(
         max_length=100,
-        description="The person who acts, as an opaque reference of the calling system, never a name. Machine "
-        "clients give it for acts that need a person; a person's client is its own actor and must not.",
+        description="The person who acts, as an opaque reference of the calling system, never a name. "
+        "Machine clients give it for acts that need a person; a person's client is its own actor.",
         examples=["hr-7f31"],
     ),
 ]
@@ -85,7 +85,7 @@ class Access:
 
 
 def access(scope: str) -> Callable[..., Awaitable[Access]]:
-    """Dependency: a caller with a scope, at an organisation that is its own and a tenant here; 404 otherwise."""
+    """Dependency: a caller with a scope, at a tenant here it may act for; 404 otherwise."""
     needs = require(scope)
 
     async def accessed(ods: OdsPath, ctx: Ctx, caller: Annotated[Caller, Depends(needs)]) -> Access:

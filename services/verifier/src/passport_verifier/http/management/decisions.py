@@ -346,7 +346,7 @@ async def confirm_person(
 async def recheck_decision(
     decision_id: IdPath, body: RecheckBody, who: Writer, ctx: Ctx, request: Request, response: Response
 ) -> DecisionView:
-    """Judge again with today's network register, status lists and look-ups: a new decision, linked to this one."""
+    """Judge again with today's register, status lists and look-ups: a new decision, linked to this one."""
     actor = who.recorder(body.actor)
     made = await once(
         ctx, request, who, lambda claim: rechecks.recheck(ctx, who.ods, decision_id, actor, claim)

@@ -213,7 +213,7 @@ async def change_movement(
     response: Response,
     if_match: IfMatch = None,
 ) -> MovementView:
-    """Change days and details while the movement is only requested; If-Match names the version that was read."""
+    """Change days and details while the movement is only requested; If-Match names what was read."""
     movement = await operations.get(ctx, who.ods, movement_id)
     require_match(if_match, etag_of(movement.version))
     values = {"start": body.start, "end": body.end, "details": _details(body)}

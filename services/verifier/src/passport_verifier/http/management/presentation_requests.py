@@ -60,7 +60,7 @@ class NewRequestBody(ApiModel):
 
 
 class LinksView(ApiModel):
-    """Where the request is: `page` for people, `deep_link` and `request_uri` for wallets, images of the QR code."""
+    """Where the request is: `page` for people, the others for wallets; images of the QR code."""
 
     page: str
     deep_link: str
@@ -84,7 +84,9 @@ class RequestView(ApiModel):
     state: RequestState
     links: LinksView | None = Field(description="While it can be answered.")
     last_refusal: str | None = Field(
-        description="Why the last answer was not accepted, such as `identity_mismatch`; or the wallet's error."
+        description=(
+            "Why the last answer was not accepted, such as `identity_mismatch`; or the wallet's error."
+        )
     )
     last_refusal_at: datetime | None
     decision_id: str | None = Field(description="The newest decision made from its answer.")

@@ -1,4 +1,4 @@
-"""`…/register-checks`: the host's own look-ups of a regulator's register, recorded by the person who looked."""
+"""`…/register-checks`: the host's own look-ups of a regulator's register."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -33,7 +33,7 @@ Regulator = Annotated[str, Field(pattern=r"^[A-Za-z]{2,12}$", examples=["GMC"])]
 
 
 class NewRegisterCheckBody(ApiModel):
-    """What the register showed. The number is compared with what was shared, and never stored or shown again."""
+    """What the register showed. The number is compared with what was shared, and never stored."""
 
     movement_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     presentation_request_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
