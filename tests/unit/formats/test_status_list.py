@@ -110,6 +110,7 @@ def test_a_status_that_does_not_fit_is_refused(bits: int, status: Any) -> None:
 def test_other_widths_are_refused(bits: Any) -> None:
     assert refused(StatusList, bits, 8) is R.BITS_NOT_ALLOWED
     assert refused(StatusList.decode, "eNrbuRgAAhcBXQ", bits) is R.BITS_NOT_ALLOWED
+    assert refused(StatusList.decode, "!", bits) is R.BITS_NOT_ALLOWED  # before anything is inflated
     assert refused(StatusList.from_packed, b"\0", bits) is R.BITS_NOT_ALLOWED
 
 
