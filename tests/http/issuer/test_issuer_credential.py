@@ -345,13 +345,14 @@ async def test_every_bad_notification_has_its_code(issuer: IssuerBench) -> None:
     told = answer.json()["notification_id"]
     url = f"{ENTITY}/notification"
     headers = {"Authorization": f"Bearer {session.token}"}
-    for body in (
+    bodies: list[Any] = [
         {},
         {"notification_id": told},
         {"notification_id": told, "event": "credential_lost"},
         {"notification_id": 7, "event": "credential_accepted"},
         [],
-    ):
+    ]
+    for body in bodies:
         protocol_error(
             await issuer.http.post(url, json=body, headers=headers), 400, "invalid_notification_request"
         )

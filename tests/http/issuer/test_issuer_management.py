@@ -90,6 +90,30 @@ async def test_an_idempotency_key_makes_one_of_each(issuer: IssuerBench) -> None
     assert len(listed["items"]) == 1
 
 
+async def test_an_act_repeated_under_its_key_is_answered_alike(issuer: IssuerBench) -> None:
+    staff_id = await issuer.surgeon()
+    offer = await issuer.offer(staff_id, ["OccupationalHealth"])
+    await issuer.wallet().collect(offer["credential_offer"], offer["tx_code"])
+    (item,) = (await issuer.call("GET", "/credentials")).json()["items"]
+    open_offer = await issuer.offer(staff_id)
+    reason = {"reason_code": "OH_WITHDRAWN", "actor": HR}
+    acts: list[tuple[str, dict[str, Any]]] = [
+        (f"/offers/{open_offer['id']}/pin", {"actor": HR}),
+        (f"/offers/{open_offer['id']}/withdraw", {"actor": HR}),
+        (f"/credentials/{item['id']}/hold", reason),
+        (f"/credentials/{item['id']}/reinstate", {"actor": HR}),
+        (f"/credentials/{item['id']}/revoke", reason),
+        (f"/staff/{staff_id}/passport/hold", reason),
+        (f"/staff/{staff_id}/passport/reinstate", {"actor": HR}),
+    ]
+    for path, body in acts:
+        headers = {"Idempotency-Key": "same-key"}
+        first = await issuer.call("POST", path, body, headers=headers)
+        assert first.status_code == 200, (path, first.text)
+        again = await issuer.call("POST", path, body, headers=headers)
+        assert (again.status_code, again.json()) == (200, first.json()), path
+
+
 async def test_lists_are_paged_without_gaps_or_repetitions(issuer: IssuerBench) -> None:
     made = [await issuer.staff(external_ids=[]) for _ in range(5)]
     seen: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,9 @@ RESERVED = {
 }
 
 
-def _leaves(schema: dict, definitions: dict, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+def _leaves(
+    schema: dict[str, Any], definitions: dict[str, Any], prefix: tuple[str, ...] = ()
+) -> set[tuple[str, ...]]:
     """Every property path of a schema, following what a dataset can contain as an object."""
     found: set[tuple[str, ...]] = set()
     for name, inner in schema.get("properties", {}).items():
@@ -85,7 +88,7 @@ def test_every_code_a_dataset_can_hold_has_words_in_both_languages(name: str) ->
 @pytest.mark.parametrize("name", sorted(catalogue.TYPES))
 def test_disclosable_paths_are_those_of_the_domain_model(name: str) -> None:
     kind = catalogue.TYPES[name]
-    wanted = {(claim,) for claim in OWN_DISCLOSABLE[name] | COMMON}
+    wanted: set[tuple[str, ...]] = {(claim,) for claim in OWN_DISCLOSABLE[name] | COMMON}
     if name == "CoreSkills":
         wanted |= {("skills", subject) for subject in SUBJECTS}
     assert set(kind.disclosable) == wanted
@@ -131,7 +134,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "changes", "pointer"), REFUSED)
-def test_a_dataset_that_breaks_its_type_is_refused_by_pointer(name: str, changes: dict, pointer: str) -> None:
+def test_a_dataset_that_breaks_its_type_is_refused_by_pointer(
+    name: str, changes: dict[str, Any], pointer: str
+) -> None:
     with pytest.raises(catalogue.ClaimsInvalid) as caught:
         catalogue.validate_claims(catalogue.TYPES[name], dataset(name, **changes))
     assert pointer in {found for found, _ in caught.value.errors}

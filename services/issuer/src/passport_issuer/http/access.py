@@ -51,6 +51,15 @@ class Access:
         call = await call_of(self.request, self.caller.client_id)
         return (await self.ctx.idempotency.once(call, work)).resource_id
 
+    async def act(self, resource_id: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something to a resource that exists, at most once per Idempotency-Key."""
+
+        async def run(_: Claim) -> str:
+            await work()
+            return resource_id
+
+        await self.once(run)
+
 
 def context_of(request: Request) -> Context:
     """The context the application was started with."""

@@ -291,8 +291,8 @@ async def list_for(
         return await offers.list_offers(conn, tenant.ods, staff_id, page)
 
 
-async def show_tx_code(ctx: Context, tenant: Tenant, offer_id: str, actor: Actor) -> str:
-    """The PIN of an open offer, shown again; who looked is recorded.
+async def show_tx_code(ctx: Context, tenant: Tenant, offer_id: str, actor: Actor) -> None:
+    """Record who looks at the PIN of an open offer again; without the record nothing is shown.
 
     Raises:
         NotFound, WrongState.
@@ -308,7 +308,6 @@ async def show_tx_code(ctx: Context, tenant: Tenant, offer_id: str, actor: Actor
             actor=actor.as_dict(),
             organisation=tenant.ods,
         )
-    return codes.tx_code(ctx.secrets.offers, offer.id)
 
 
 async def withdraw(ctx: Context, tenant: Tenant, offer_id: str, actor: Actor) -> Offer:

@@ -517,6 +517,7 @@ async def end_session(
     values = body.model_dump(exclude={"actor", "documents", "result"})
     values["result"] = SessionResult(body.result)
     values["documents"] = tuple(document.model_dump(mode="json") for document in body.documents)
-    session = await operations.end_session(found.ctx, found.tenant, read, values, actor)
+    await found.act(session_id, lambda: operations.end_session(found.ctx, found.tenant, read, values, actor))
+    session = await operations.get(found.ctx, found.tenant, IdentitySession, staff_id, session_id)
     tagged(response, session.version)
     return SessionView.model_validate(session)

@@ -155,7 +155,9 @@ async def show_pin(
     """The PIN of an open offer; who looked is recorded."""
     actor = actor_of(found.caller, body.actor)
     response.headers["Cache-Control"] = "no-store"
-    return PinView(tx_code=await operations.show_tx_code(found.ctx, found.tenant, offer_id, actor))
+    await found.act(offer_id, lambda: operations.show_tx_code(found.ctx, found.tenant, offer_id, actor))
+    offer = await operations.get(found.ctx, found.tenant, offer_id)
+    return PinView(tx_code=operations.tx_code(found.ctx, offer))
 
 
 @router.post("/offers/{offer_id}/withdraw", operation_id="withdraw_offer", summary="Take an offer back")
@@ -164,7 +166,8 @@ async def withdraw(
 ) -> OfferView:
     """Take back an offer before it is collected."""
     actor = actor_of(found.caller, body.actor)
-    return view(found, await operations.withdraw(found.ctx, found.tenant, offer_id, actor))
+    await found.act(offer_id, lambda: operations.withdraw(found.ctx, found.tenant, offer_id, actor))
+    return view(found, await operations.get(found.ctx, found.tenant, offer_id))
 
 
 @router.get(

@@ -115,7 +115,11 @@ async def hold_passport(
     """Put all credentials of a person on hold together."""
     actor = actor_of(found.caller, body.actor)
     passport = await operations.of_staff(found.ctx, found.tenant, staff_id)
-    return state_view(await operations.hold(found.ctx, found.tenant, passport.id, body.reason_code, actor))
+    await found.act(
+        passport.id,
+        lambda: operations.hold(found.ctx, found.tenant, passport.id, body.reason_code, actor),
+    )
+    return state_view(await operations.get(found.ctx, found.tenant, passport.id))
 
 
 @router.post("/staff/{staff_id}/passport/reinstate", operation_id="reinstate_passport", summary="Off hold")
@@ -125,7 +129,8 @@ async def reinstate_passport(
     """Take all credentials of a person off hold."""
     actor = actor_of(found.caller, body.actor)
     passport = await operations.of_staff(found.ctx, found.tenant, staff_id)
-    return state_view(await operations.reinstate(found.ctx, found.tenant, passport.id, actor))
+    await found.act(passport.id, lambda: operations.reinstate(found.ctx, found.tenant, passport.id, actor))
+    return state_view(await operations.get(found.ctx, found.tenant, passport.id))
 
 
 @router.get("/credentials", operation_id="list_credentials", summary="List credentials")
@@ -153,10 +158,11 @@ async def revoke(
 ) -> CredentialView:
     """Revoke one credential for good; in force within 15 seconds."""
     actor = actor_of(found.caller, body.actor)
-    return credential_view(
-        found,
-        *await operations.revoke(found.ctx, found.tenant, credential_id, body.reason_code, actor),
+    await found.act(
+        credential_id,
+        lambda: operations.revoke(found.ctx, found.tenant, credential_id, body.reason_code, actor),
     )
+    return credential_view(found, *await operations.get_credential(found.ctx, found.tenant, credential_id))
 
 
 @router.post(
@@ -168,7 +174,10 @@ async def hold(
     """Put the passport of this credential on hold: all its credentials together."""
     actor = actor_of(found.caller, body.actor)
     _, passport = await operations.get_credential(found.ctx, found.tenant, credential_id)
-    await operations.hold(found.ctx, found.tenant, passport.id, body.reason_code, actor)
+    await found.act(
+        passport.id,
+        lambda: operations.hold(found.ctx, found.tenant, passport.id, body.reason_code, actor),
+    )
     return credential_view(found, *await operations.get_credential(found.ctx, found.tenant, credential_id))
 
 
@@ -181,5 +190,5 @@ async def reinstate(
     """Take the passport of this credential off hold: all its credentials together."""
     actor = actor_of(found.caller, body.actor)
     _, passport = await operations.get_credential(found.ctx, found.tenant, credential_id)
-    await operations.reinstate(found.ctx, found.tenant, passport.id, actor)
+    await found.act(passport.id, lambda: operations.reinstate(found.ctx, found.tenant, passport.id, actor))
     return credential_view(found, *await operations.get_credential(found.ctx, found.tenant, credential_id))
