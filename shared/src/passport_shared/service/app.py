@@ -119,7 +119,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
-        errors = field_errors(error.errors())
+        errors = field_errors(error.errors(), error.body)
         if request.scope["state"].get("surface") == PROTOCOL:
             where = errors[0].pointer.rpartition("/")[2] if errors else "request"
             return error_response(

@@ -15,17 +15,41 @@ MAX_POINTER = 200
 MAX_DETAIL = 300
 
 
-def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """The faults of one request, at most fifty, in the order found."""
+def field_errors(errors: Sequence[Mapping[str, Any]], body: object = None) -> list[FieldError]:
+    """The faults of one request, at most fifty, in the order found; `body` is what was sent, decoded."""
     found = [
         FieldError(
-            pointer=pointer(error["loc"]),
+            pointer=pointer(_as_sent(error["loc"], body)),
             code=str(error["type"]),
             detail=str(error["msg"]).removeprefix("Value error, ")[:MAX_DETAIL],
         )
         for error in errors[:MAX_ERRORS]
     ]
     return list(dict.fromkeys(found))
+
+
+def _as_sent(location: Sequence[str | int], body: object) -> Sequence[str | int]:
+    """The location without the names of union members, which stand nowhere in what was sent."""
+    if not location or location[0] != "body" or not isinstance(body, dict):
+        return location
+    kept: list[str | int] = ["body"]
+    at: object = body
+    last = len(location) - 1
+    for number, part in enumerate(location[1:], start=1):
+        there = part in at if isinstance(at, dict) else isinstance(at, list) and isinstance(part, int)
+        if not there and number < last and isinstance(at, dict):
+            continue
+        kept.append(part)
+        at = _inside(at, part)
+    return kept
+
+
+def _inside(value: object, part: str | int) -> object:
+    if isinstance(value, dict):
+        return value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
+        return value[part]
+    return None
 
 
 def pointer(location: Sequence[str | int]) -> str:
