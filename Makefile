@@ -50,7 +50,7 @@ deps: setup ## check that each package declares what it imports
 check: fmt-check lint types arch test-unit ## what must be green before every commit
 
 test: setup peers ## everything that proves the project
-	$(BIN)/pytest -n $(WORKERS) $(T)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
 
 test-unit: setup
 	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/architecture

@@ -6,6 +6,7 @@ the service's own words when something is refused.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,4 +94,4 @@ class ManagementClient:
 
 def http_client(ca_file: Path) -> httpx.Client:
     """An HTTP client that trusts the development TLS authority."""
-    return httpx.Client(verify=str(ca_file), timeout=30)
+    return httpx.Client(verify=ssl.create_default_context(cafile=str(ca_file)), timeout=30)
