@@ -47,7 +47,7 @@ arch: setup ## check the import rules
 deps: setup ## check that each package declares what it imports
 	@for package in $(PACKAGES); do (cd $$package && ../$$( [ $$package = shared ] || echo ../ )$(BIN)/deptry src) || exit 1; done
 
-check: fmt-check lint types arch test-unit ## what must be green before every commit
+check: fmt-check lint types arch deps test-unit ## what must be green before every commit
 
 test: setup peers ## everything that proves the project
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(T)
