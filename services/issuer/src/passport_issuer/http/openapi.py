@@ -106,6 +106,42 @@ _NOTIFICATION = {
     },
 }
 _STRING = {"type": "string"}
+_PAGE = {"text/html": {"schema": _STRING}}
+_PAGE_FORM = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["csrf", "act"],
+                "properties": {
+                    "csrf": _STRING,
+                    "act": {"type": "string", "enum": ["pin", "right", "wrong"]},
+                    "pin": _STRING,
+                    "reason": _STRING,
+                },
+            }
+        }
+    },
+}
+
+
+def _page(summary: str, operation_id: str, answers: dict[str, str], **more: Any) -> dict[str, Any]:
+    """A page for people: its refusals are pages too, except where no route makes one."""
+    responses = {
+        status: {"description": text, "content": {**_PAGE, **(_JSON_ERROR if status >= "400" else {})}}
+        for status, text in {**answers, "404": "No such offer"}.items()
+    }
+    return {
+        "tags": ["Offer page"],
+        "summary": summary,
+        "operationId": operation_id,
+        "parameters": [_ODS, _parameter("offer_id")],
+        "responses": responses,
+        "security": [],
+        **more,
+    }
+
 
 PATHS: dict[str, Any] = {
     "/.well-known/openid-credential-issuer/{ods}": {
@@ -129,6 +165,19 @@ PATHS: dict[str, Any] = {
             {"200": _json("The offer", {"credential_issuer": _STRING})},
             _parameter("offer_id"),
         )
+    },
+    "/{ods}/o/{offer_id}": {
+        "get": _page("The offer for its holder", "offer_page", {"200": "The page as it is now"}),
+        "post": _page(
+            "The holder gives the PIN, confirms the details or sends them back",
+            "offer_page_act",
+            {
+                "303": "Done; the page shows what became of it",
+                "400": "The form was not made by this page",
+                "422": "The PIN or the reason is missing or wrong",
+            },
+            requestBody=_PAGE_FORM,
+        ),
     },
     "/{ods}/token": {
         "post": _operation(

@@ -26,9 +26,15 @@ def _path(name: str, pattern: str) -> dict[str, Any]:
 
 
 def _read(
-    summary: str, media_type: str, parameters: list[dict[str, Any]] | None = None, *, schema: Any = None
+    operation_id: str,
+    summary: str,
+    media_type: str,
+    parameters: list[dict[str, Any]] | None = None,
+    *,
+    schema: Any = None,
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
+        "operationId": operation_id,
         "summary": summary,
         "tags": ["published"],
         "security": [],
@@ -48,24 +54,30 @@ _OBJECT = {"type": "object"}
 
 PATHS: dict[str, Any] = {
     "/.well-known/openid-federation": _read(
-        "Entity configuration of the anchor", ENTITY_STATEMENT_MEDIA_TYPE
+        "anchor_configuration", "Entity configuration of the anchor", ENTITY_STATEMENT_MEDIA_TYPE
     ),
     "/federation/fetch": _read(
-        "Subordinate statement", ENTITY_STATEMENT_MEDIA_TYPE, [_query("sub", "Entity Identifier")]
+        "fetch_subordinate_statement",
+        "Subordinate statement",
+        ENTITY_STATEMENT_MEDIA_TYPE,
+        [_query("sub", "Entity Identifier")],
     ),
     "/federation/list": _read(
+        "list_subordinates",
         "Immediate subordinates",
         "application/json",
         [_query("entity_type", "Only entities of this type; may be repeated.", required=False)],
         schema=_LIST,
     ),
     "/federation/trust_mark": _read(
+        "get_trust_mark",
         "Current trust mark of an entity",
         TRUST_MARK_MEDIA_TYPE,
         [_query("trust_mark_type", "Type of the mark"), _query("sub", "Entity Identifier")],
     ),
     "/federation/trust_mark_status": {
         "post": {
+            "operationId": "get_trust_mark_status",
             "summary": "Standing of a trust mark: active, expired, revoked, suspended or invalid",
             "tags": ["published"],
             "security": [],
@@ -90,23 +102,32 @@ PATHS: dict[str, Any] = {
             },
         }
     },
-    "/federation/snapshot": _read("Newest snapshot manifest", MANIFEST_MEDIA_TYPE),
+    "/federation/snapshot": _read("get_snapshot", "Newest snapshot manifest", MANIFEST_MEDIA_TYPE),
     "/federation/parts/{sha256}": _read(
+        "get_snapshot_part",
         "Immutable part of a snapshot",
         "application/json",
         [_path("sha256", "^[0-9a-f]{64}$")],
         schema=_OBJECT,
     ),
-    "/statuslists": _read("Status lists of the registry", "application/json", schema=_OBJECT),
+    "/statuslists": _read(
+        "list_status_lists", "Status lists of the registry", "application/json", schema=_OBJECT
+    ),
     "/statuslists/{list_id}": _read(
-        "Status list token", STATUS_LIST_MEDIA_TYPE, [_path("list_id", "^[A-Za-z0-9_-]{22}$")]
+        "get_status_list",
+        "Status list token",
+        STATUS_LIST_MEDIA_TYPE,
+        [_path("list_id", "^[A-Za-z0-9_-]{22}$")],
     ),
     "/vct/{name}/{major}": _read(
+        "get_type_metadata",
         "Type metadata of a credential type",
         "application/json",
         [_path("name", "^[A-Za-z]{1,60}$"), _path("major", "^[0-9]{1,4}$")],
         schema=_OBJECT,
     ),
-    "/client-directory": _read("Signed directory of API clients", DIRECTORY_MEDIA_TYPE),
-    "/register": _read("Public register of trusts", "application/json", schema=_OBJECT),
+    "/client-directory": _read(
+        "get_client_directory", "Signed directory of API clients", DIRECTORY_MEDIA_TYPE
+    ),
+    "/register": _read("get_register", "Public register of trusts", "application/json", schema=_OBJECT),
 }

@@ -34,8 +34,17 @@ def _answers(success: dict[str, Any], *, refused: tuple[str, ...] = ("404",)) ->
     }
 
 
-def _operation(summary: str, tag: str, parameters: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    return {"summary": summary, "tags": [tag], "security": [], "parameters": parameters, **more}
+def _operation(
+    operation_id: str, summary: str, tag: str, parameters: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
+    return {
+        "operationId": operation_id,
+        "summary": summary,
+        "tags": [tag],
+        "security": [],
+        "parameters": parameters,
+        **more,
+    }
 
 
 _REQUEST_OBJECT = {
@@ -81,17 +90,26 @@ _PROCESSED = {
 }
 
 
-def _page(summary: str, parameters: list[dict[str, Any]], **statuses: str) -> dict[str, Any]:
+def _page(
+    operation_id: str, summary: str, parameters: list[dict[str, Any]], **statuses: str
+) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": summary, "content": _PAGE}}
     for status, description in {"404": "No such page", **statuses}.items():
         responses[status.removeprefix("s")] = {"description": description, "content": _PAGE}
-    return {"get": _operation(summary, "pages", parameters, responses=responses)}
+    return {"get": _operation(operation_id, summary, "pages", parameters, responses=responses)}
 
 
 PATHS: dict[str, Any] = {
     "/{ods}/oid4vp/requests/{link}": {
-        "get": _operation("Request object", "OpenID4VP", [_ODS, _LINK], responses=_answers(_REQUEST_OBJECT)),
+        "get": _operation(
+            "get_request_object",
+            "Request object",
+            "OpenID4VP",
+            [_ODS, _LINK],
+            responses=_answers(_REQUEST_OBJECT),
+        ),
         "post": _operation(
+            "post_request_object",
             "Request object, with a nonce of the wallet",
             "OpenID4VP",
             [_ODS, _LINK],
@@ -101,6 +119,7 @@ PATHS: dict[str, Any] = {
     },
     "/{ods}/oid4vp/response": {
         "post": _operation(
+            "send_answer",
             "Answer of a wallet",
             "OpenID4VP",
             [_ODS],
@@ -109,9 +128,14 @@ PATHS: dict[str, Any] = {
         )
     },
     "/{ods}/r/{link}": _page(
-        "What is asked, and how to answer", [_ODS, _LINK], s409="Opened elsewhere", s410="Closed"
+        "request_page",
+        "What is asked, and how to answer",
+        [_ODS, _LINK],
+        s409="Opened elsewhere",
+        s410="Closed",
     ),
     "/{ods}/r/{link}/return": _page(
+        "return_page",
         "Return of a same-device answer",
         [
             _ODS,
@@ -120,9 +144,10 @@ PATHS: dict[str, Any] = {
         ],
         s403="Not the browser the request was started in",
     ),
-    "/{ods}/privacy": _page("How the host uses what is shared", [_ODS]),
+    "/{ods}/privacy": _page("privacy_page", "How the host uses what is shared", [_ODS]),
     "/{ods}/logo.svg": {
         "get": _operation(
+            "get_logo",
             "Mark of the host trust",
             "pages",
             [_ODS],
@@ -134,6 +159,7 @@ PATHS: dict[str, Any] = {
     },
     "/{ods}/.well-known/openid-federation": {
         "get": _operation(
+            "entity_configuration",
             "Entity configuration",
             "federation",
             [_ODS],

@@ -1,0 +1,236 @@
+"""A good body for every operation that takes one, for the worlds of `contract_worlds`.
+
+Each is accepted by the schema and, where the state of the world allows it, by the operation; the tests spoil
+them one way at a time. Every text a person types is there, so that each can be replaced.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from passport_testkit.clients import api_client
+from passport_testkit.contract_worlds import Operation
+from passport_testkit.issuers import POST, SURGEON, check_body, training_body
+from passport_testkit.verifiers import MOVEMENT
+
+_REGISTRY_ACTOR = {"actor": "op-1"}
+_REASON = {"reason": "a reason to give", "actor": "op-1"}
+_JWK = api_client("contract-new").key.public.jwk
+_ORGANISATION: dict[str, Any] = {
+    "name": "Otter Valley NHS Foundation Trust",
+    "aliases": ["OVFT"],
+    "locality": "Greater Manchester",
+    "icb": "QOP",
+    "ods_roles": ["RO197"],
+    "contacts": {
+        "hrd": "hrd@trust.invalid",
+        "hr_team": "hr@trust.invalid",
+        "ig_lead": "ig@trust.invalid",
+        "phone": "0161 496 0000",
+        "out_of_hours": "bleep 100",
+        "appointment_url": "https://trust.invalid/appointments",
+    },
+    "networks": [{"id": "gm-pilot", "since": "2026-01-01"}],
+    "cstf_alignment": [{"subject": "FS", "level": "1", "declared_on": "2026-01-01"}],
+    "actor": "op-1",
+}
+_HR: dict[str, Any] = {"actor": "hr-4711"}
+_REVOKED = {"reason_code": "ISSUED_IN_ERROR", "actor": "hr-4711"}
+_STAFF: dict[str, Any] = {
+    **SURGEON,
+    "preferred_name": "Ada",
+    "work_email": "adaeze@trust.invalid",
+    "mobile": "+44 7700 900123",
+    "preferences": {"channel": "phone", "language": "cy"},
+}
+_MOVEMENT_CHANGE = {
+    name: value
+    for name, value in MOVEMENT.items()
+    if name not in ("type", "role_profile", "employing_ods", "external_id")
+} | {"pathway": "Elective recovery", "actor": "hr-0815"}
+
+_ORGANISATIONS = "/api/v1/organisations"
+_ENTITY = f"{_ORGANISATIONS}/{{ods}}/entities/{{role}}"
+_ISSUER = f"{_ORGANISATIONS}/{{ods}}"
+_PERSON = f"{_ISSUER}/staff/{{staff_id}}"
+
+BODIES: dict[str, dict[str, Any]] = {
+    "registry POST /api/v1/agreements": {
+        "type": "WSA",
+        "version": "1.0",
+        "parties": ["RBV", "R0A"],
+        "movement_types": ["SERVICE_NEED_URGENT"],
+        "staff_groups": ["Medical and Dental"],
+        "max_days": 90,
+        "effective": "2026-01-01",
+        "expires": "2027-01-01",
+        "text_hash": "0" * 64,
+        "actor": "op-1",
+    },
+    "registry POST /api/v1/agreements/{agreement_id}/end": _REGISTRY_ACTOR,
+    "registry POST /api/v1/clients": {
+        "client_id": "contract-new",
+        "name": "A new HR system",
+        "kind": "MACHINE",
+        "organisation": "RBV",
+        "scopes": ["organisations:read"],
+        "jwks": {"keys": [_JWK]},
+        "actor": "op-1",
+    },
+    "registry POST /api/v1/clients/{client_id}/keys": {"jwk": _JWK, "actor": "op-1"},
+    "registry POST /api/v1/clients/{client_id}/keys/{kid}/remove": _REASON,
+    "registry POST /api/v1/clients/{client_id}/reactivate": _REASON,
+    "registry PUT /api/v1/clients/{client_id}/scopes": {"scopes": ["organisations:read"], "actor": "op-1"},
+    "registry POST /api/v1/clients/{client_id}/suspend": _REASON,
+    "registry POST /api/v1/enrolments": {
+        "code": "a-code-that-was-never-given",
+        "entity_id": "https://issuer.example/RBV",
+        "entity_configuration": "e30.e30.e30",
+        "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
+    },
+    f"registry POST {_ORGANISATIONS}": {"ods_code": "RXX", **_ORGANISATION},
+    f"registry PUT {_ORGANISATIONS}/{{ods}}": _ORGANISATION,
+    f"registry POST {_ORGANISATIONS}/{{ods}}/entities": {
+        "role": "VERIFIER",
+        "entity_id": "https://verifier.example/RBV",
+        "actor": "op-1",
+    },
+    f"registry POST {_ENTITY}/authorisations": {
+        "action": "issue",
+        "vct": "https://registry.example/vct/Employment/1",
+        "valid_from": "2026-08-01T00:00:00Z",
+        "valid_until": "2027-08-01T00:00:00Z",
+        "territory": ["GB-ENG"],
+        "max_validity_s": 31_536_000,
+        "actor": "op-1",
+    },
+    f"registry POST {_ENTITY}/authorisations/{{authorisation_id}}/approve": _REGISTRY_ACTOR,
+    f"registry POST {_ENTITY}/authorisations/{{authorisation_id}}/withdraw": _REASON,
+    f"registry POST {_ENTITY}/certificates/{{x5t}}/compromise": _REASON,
+    f"registry POST {_ENTITY}/enrolment-codes": _REGISTRY_ACTOR,
+    f"registry POST {_ENTITY}/reinstate": _REASON,
+    f"registry POST {_ENTITY}/suspend": {"kind": "ADMINISTRATIVE", "review_on": "2026-12-01", **_REASON},
+    f"registry PUT {_ORGANISATIONS}/{{ods}}/steps/{{step}}": {
+        "state": "IN_PROGRESS",
+        "done_on": None,
+        "evidence": "doc/dpia",
+        "note": "waiting for the second signature",
+        "owner": "Information governance",
+        "details": {"approved_by_ig_lead": True, "remark": "none"},
+        "actor": "op-1",
+    },
+    f"issuer POST {_ISSUER}/credentials/{{credential_id}}/hold": _REVOKED,
+    f"issuer POST {_ISSUER}/credentials/{{credential_id}}/reinstate": _HR,
+    f"issuer POST {_ISSUER}/credentials/{{credential_id}}/revoke": _REVOKED,
+    f"issuer POST {_ISSUER}/offers/{{offer_id}}/pin": _HR,
+    f"issuer POST {_ISSUER}/offers/{{offer_id}}/withdraw": _HR,
+    f"issuer POST {_ISSUER}/staff": _STAFF,
+    f"issuer PUT {_PERSON}": _STAFF,
+    f"issuer POST {_PERSON}/assignments": {**POST, "ref": "20391234-2", "site": "Withington"},
+    f"issuer PUT {_PERSON}/assignments/{{assignment_id}}": {
+        name: value for name, value in POST.items() if name != "ref"
+    },
+    f"issuer POST {_PERSON}/checks": check_body("REGISTRATION"),
+    f"issuer POST {_PERSON}/identity-sessions": {
+        "channel": "VIDEO",
+        "join_url": "https://video.invalid/room",
+        "scheduled_for": "2026-09-02T09:00:00Z",
+        "actor": "hr-4711",
+    },
+    f"issuer POST {_PERSON}/identity-sessions/{{session_id}}/result": {
+        "result": "FAILED",
+        "face_matched": False,
+        "documents": [{"kind": "PASSPORT", "last_four": "1234", "expires_on": "2031-01-01"}],
+        "originals_seen_in_person_on": None,
+        "actor": "hr-4711",
+    },
+    f"issuer POST {_PERSON}/offers": {"types": ["StaffIdentity"], "actor": "hr-4711"},
+    f"issuer POST {_PERSON}/passport/hold": _REVOKED,
+    f"issuer POST {_PERSON}/passport/reinstate": _HR,
+    f"issuer POST {_PERSON}/training": training_body("IPC", "2", certificate_ref="cert/1"),
+    "issuer POST /{ods}/credential": {
+        "credential_configuration_id": "StaffIdentity_1",
+        "proofs": {"jwt": ["e30.e30.e30"]},
+    },
+    "issuer POST /{ods}/notification": {
+        "notification_id": "unknown",
+        "event": "credential_accepted",
+        "event_description": "stored",
+    },
+    f"verifier POST {_ISSUER}/decisions/{{decision_id}}/conditions/{{number}}/met": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/decisions/{{decision_id}}/person-confirmation": {
+        "method": "DOCUMENT_ON_CALL",
+        "shown": {"family_name": "Okonkwo-Price", "given_name": "Adaeze", "birthdate": "1981-03-09"},
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/decisions/{{decision_id}}/recheck": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/movements": {
+        **MOVEMENT,
+        "pathway": "Elective recovery",
+        "external_id": "roster-1",
+        "actor": "hr-0815",
+    },
+    f"verifier PUT {_ISSUER}/movements/{{movement_id}}": _MOVEMENT_CHANGE,
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/cancel": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/presentation-requests": {
+        "policy": "SERVICE_NEED_URGENT.UROLOGY_SURGEON",
+        "employing_ods": "RBV",
+        "start": "2026-09-02",
+        "end": "2026-09-02",
+        "channel": "LINK",
+        "flow": "cross_device",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/presentation-requests/{{request_id}}/cancel": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/register-checks": {
+        "movement_id": "01a1ffdb-ddbb-78a9-b5e0-000000000000",
+        "regulator": "GMC",
+        "number": "7099999",
+        "status": "REGISTERED",
+        "licence": True,
+        "checked_at": "2026-09-01T06:00:00Z",
+        "source": "GMC website",
+        "actor": "hr-0815",
+    },
+}
+
+# What ends the life of something the other tests of a world need: kept for last, never sent with a good body.
+ENDING = frozenset(
+    {
+        "registry POST /api/v1/clients/{client_id}/suspend",
+        "registry POST /api/v1/agreements/{agreement_id}/end",
+        f"registry POST {_ENTITY}/certificates/{{x5t}}/compromise",
+        f"issuer POST {_ISSUER}/credentials/{{credential_id}}/revoke",
+        f"verifier POST {_ISSUER}/movements/{{movement_id}}/cancel",
+    }
+)
+
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+FORMS: dict[str, dict[str, str]] = {
+    "POST /oauth2/token": {
+        "grant_type": "client_credentials",
+        "client_assertion_type": _ASSERTION,
+        "client_assertion": "e30.e30.e30",
+        "scope": "staff:read",
+    },
+    "POST /{ods}/token": {
+        "grant_type": "urn:ietf:params:oauth:grant-type:pre-authorized_code",
+        "pre-authorized_code": "a-code-that-was-never-given",
+        "tx_code": "000000",
+    },
+    "POST /{ods}/o/{offer_id}": {"csrf": "not the page's", "act": "pin", "pin": "000000", "reason": "OTHER"},
+    "POST /federation/trust_mark_status": {"trust_mark": "e30.e30.e30"},
+    "POST /{ods}/oid4vp/requests/{link}": {"wallet_nonce": "nonce", "wallet_metadata": "{}"},
+    "POST /{ods}/oid4vp/response": {"response": "e30.e30.e30.e30.e30"},
+}
+
+
+def body(operation: Operation) -> dict[str, Any]:
+    """A good body of an operation with a JSON body, to be changed at will."""
+    return copy.deepcopy(BODIES[str(operation)])
+
+
+def form(operation: Operation) -> dict[str, str]:
+    """A well-formed form of an operation that takes one."""
+    return dict(FORMS[operation.key])

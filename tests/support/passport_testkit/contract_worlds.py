@@ -1,0 +1,375 @@
+"""The three services as their interface tests meet them: running, with one of everything in them.
+
+A `World` is one real application on a real database with a caller for every kind of permission and, for every
+path parameter of its OpenAPI document, a value that names something that exists. It is driven from ordinary
+(synchronous) tests through one event loop of its own, so that Hypothesis can drive it too. What a test sends
+may change the world: tests of an interface state what holds in every state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from passport_registry.app import Parts, build
+from passport_registry.operations import clients
+from passport_registry.operations.clients import RegisterClient
+from passport_shared.formats.snapshot import verify_manifest
+from passport_shared.outbound import Outbound
+from passport_shared.service.db import migrate
+from passport_shared.wire.scopes import scopes_of
+from passport_testkit.apps import client_of
+from passport_testkit.cases import all_skills
+from passport_testkit.clients import ApiClientKit, access_token, api_client
+from passport_testkit.clock import FrozenClock
+from passport_testkit.corpora import REPOSITORY
+from passport_testkit.datasets import skill
+from passport_testkit.issuers import CHECKS, POST, check_body, running_issuer, training_body
+from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
+from passport_testkit.verifiers import running_verifier
+
+SERVICES = ("registry", "issuer", "verifier")
+EVERYTHING, OTHER_TRUST, NOBODY = "everything", "other trust", "nobody"
+DOCUMENTS = REPOSITORY / "docs" / "openapi"
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a committed OpenAPI document."""
+
+    service: str
+    method: str
+    path: str
+    spec: Mapping[str, Any] = field(hash=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.method} {self.path}"
+
+    @property
+    def key(self) -> str:
+        """How tables of examples name it."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def managed(self) -> bool:
+        """Whether it belongs to the management interface, with problems as its errors."""
+        return self.path.startswith("/api/")
+
+    @property
+    def secured(self) -> bool:
+        """Whether it needs an access token of an API client."""
+        return bool(self.spec.get("security"))
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types of its body; none without a body."""
+        return tuple(self.spec.get("requestBody", {}).get("content", ()))
+
+    @property
+    def takes_json(self) -> bool:
+        """Whether its body is JSON."""
+        return "application/json" in self.media_types
+
+    @property
+    def takes_form(self) -> bool:
+        """Whether its body is a form."""
+        return "application/x-www-form-urlencoded" in self.media_types
+
+    def parameters(self, where: str) -> list[Mapping[str, Any]]:
+        """Its parameters in `path`, `query` or `header`."""
+        return [parameter for parameter in self.spec.get("parameters", ()) if parameter["in"] == where]
+
+    @property
+    def guarded_by_version(self) -> bool:
+        """Whether it wants If-Match."""
+        return any(parameter["name"].lower() == "if-match" for parameter in self.parameters("header"))
+
+
+def document(service: str) -> dict[str, Any]:
+    """The committed OpenAPI document of a service."""
+    found: dict[str, Any] = json.loads((DOCUMENTS / f"{service}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def operations(*services: str) -> list[Operation]:
+    """Every operation of the committed documents."""
+    return [
+        Operation(service, method.upper(), path, spec)
+        for service in services or SERVICES
+        for path, methods in document(service)["paths"].items()
+        for method, spec in methods.items()
+        if method in METHODS
+    ]
+
+
+@dataclass
+class World:
+    """A running service and everything an interface test needs around it."""
+
+    service: str
+    app: FastAPI
+    http: httpx.AsyncClient
+    clock: FrozenClock
+    runner: asyncio.Runner
+    kits: Mapping[str, ApiClientKit]
+    existing: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    _etags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def base_url(self) -> str:
+        """Where the service lives."""
+        return str(self.http.base_url).rstrip("/")
+
+    def value(self, path: str, name: str) -> str:
+        """The value of a path parameter that names something that exists."""
+        return self.existing.get(f"{path} {name}") or self.existing[name]
+
+    def values(self, operation: Operation) -> dict[str, str]:
+        """The values of all path parameters of an operation."""
+        return {p["name"]: self.value(operation.path, p["name"]) for p in operation.parameters("path")}
+
+    def path(self, operation: Operation, **changes: str) -> str:
+        """The operation's path with parameters that exist, but for `changes`."""
+        return operation.path.format(**{**self.values(operation), **changes})
+
+    def token(self, who: str, scope: str | None = None) -> str:
+        """An access token of one of the callers; the clock stands still, so it lives for ever."""
+        found = self._tokens.get((who, scope))
+        if found is None:
+            fetched = access_token(self.http, self.kits[who], self.base_url, self.clock.now(), scope=scope)
+            found = self._tokens[who, scope] = self.runner.run(fetched)
+        return found
+
+    def headers(self, operation: Operation, by: str = EVERYTHING) -> dict[str, str]:
+        """The Authorization header this operation wants of this caller."""
+        if by == NOBODY:
+            return {}
+        if operation.secured:
+            return {"Authorization": f"Bearer {self.token(by)}"}
+        wallet = self.secrets.get(operation.key)
+        return {} if wallet is None else {"Authorization": f"Bearer {wallet}"}
+
+    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Send anything."""
+        return self.runner.run(self.http.request(method, url, **options))
+
+    def call(
+        self,
+        operation: Operation,
+        *,
+        by: str = EVERYTHING,
+        path: str | None = None,
+        headers: Mapping[Any, Any] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """Call an operation on what exists; where a version must be named it is the present one."""
+        url = path or self.path(operation)
+        sent: dict[Any, Any] = {**self.headers(operation, by), **(headers or {})}
+        named = "If-Match" in sent or b"If-Match" in sent
+        if operation.guarded_by_version and by != NOBODY and not named:
+            sent.setdefault("If-Match", self._etag(operation, url, sent))
+        answer = self.request(operation.method, url, headers=sent, **options)
+        if answer.is_success and "etag" in answer.headers and operation.method != "GET":
+            self._etags[url] = answer.headers["etag"]
+        return answer
+
+    def _etag(self, operation: Operation, url: str, headers: Mapping[str, str]) -> str:
+        if url not in self._etags:
+            # `/x/{id}/end` and `/x/{id}/scopes` change `/x/{id}`.
+            for readable in (url, url.rpartition("/")[0]):
+                answer = self.request("GET", readable, headers=headers)
+                if answer.is_success and "etag" in answer.headers:
+                    self._etags[url] = answer.headers["etag"]
+                    break
+        return self._etags.get(url, '"1"')
+
+    def forget_versions(self) -> None:
+        """After something else changed resources."""
+        self._etags.clear()
+
+
+@dataclass
+class Worlds:
+    """Every world of a test process, made when first asked for."""
+
+    folder: Path
+    runner: asyncio.Runner
+    stack: AsyncExitStack
+    made: dict[tuple[str, str], World] = field(default_factory=dict)
+
+    async def migrated(self, url: str, package: str) -> None:
+        """Bring a new database to the present version."""
+        await migrate(url, package)
+
+    def get(self, service: str, dialect: str, url: str) -> World:
+        """The world of a service on a kind of database; `url` is a migrated database for a new one."""
+        folder = self.folder / f"{service}-{dialect}"
+        folder.mkdir()
+        opened = _OPENED_BY[service](folder, url, self.runner)
+        world = self.made[service, dialect] = self.runner.run(self.stack.enter_async_context(opened))
+        return world
+
+
+def kits(service: str, organisation: str) -> dict[str, ApiClientKit]:
+    """A client that may do everything, and one that may do everything for another trust."""
+    other = R0A if organisation != R0A else RBV
+    every = scopes_of(service)
+    return {
+        EVERYTHING: api_client("contract-everything", organisation=organisation, scopes=every),
+        OTHER_TRUST: api_client("contract-other-trust", organisation=other, scopes=every),
+    }
+
+
+@asynccontextmanager
+async def registry_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
+    """A registry with a live issuer, a live verifier, an agreement and clients."""
+    callers = kits("registry", "*")
+    target = api_client("contract-target", organisation=RBV, scopes=["organisations:read"])
+    async with registry_bench(url, folder, enrolments_per_minute=10_000) as bench:
+        await bench.live_issuer(RBV)
+        await bench.live_verifier(R0A)
+        for kit in (*callers.values(), target):
+            await clients.register(bench.ctx, _registered(kit), ANN)
+    outbound = Outbound(transport=bench.hosts.transport())
+    settings = registry_settings(url, folder, enrolments_per_minute=10_000)
+    app = build(settings, Parts(clock=bench.clock, outbound=outbound, background=False))
+    async with client_of(app, base_url=PUBLIC_URL) as http:
+        bench.ctx = app.state.context
+        existing = {
+            "ods": RBV,
+            "role": "ISSUER",
+            "step": "DPIA",
+            "name": "StaffIdentity",
+            "major": "1",
+            "client_id": target.client_id,
+            "kid": target.key.kid,
+            **await _registry_ids(http, callers[EVERYTHING], bench),
+        }
+        yield World("registry", app, http, bench.clock, runner, callers, existing)
+
+
+def _registered(kit: ApiClientKit) -> RegisterClient:
+    record = kit.record
+    return RegisterClient(
+        client_id=record.client_id,
+        name=record.name,
+        kind=record.kind,
+        organisation=record.organisation,
+        scopes=sorted(record.scopes),
+        jwks=[kit.key.public.jwk],
+    )
+
+
+async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: Any) -> dict[str, str]:
+    token = await access_token(http, client, PUBLIC_URL, bench.clock.now())
+    http.headers["Authorization"] = f"Bearer {token}"
+    agreement = {
+        "type": "MOU",
+        "version": "1",
+        "parties": [RBV, R0A],
+        "movement_types": ["SERVICE_NEED_URGENT"],
+        "effective": "2026-01-01",
+        "actor": "op-1",
+    }
+    made = await http.post("/api/v1/agreements", json=agreement)
+    assert made.status_code == 201, made.text
+    below = f"/api/v1/organisations/{RBV}/entities/ISSUER"
+    certificates = (await http.get(f"{below}/certificates")).json()["items"]
+    granted = (await http.get(f"{below}/authorisations")).json()["items"]
+    await bench.publish()
+    del http.headers["Authorization"]
+    lists = (await http.get("/statuslists")).json()["status_lists"]
+    published = (await http.get("/federation/snapshot")).text
+    manifest = verify_manifest(published, bench.trust_file, now=bench.clock.now())
+    return {
+        "agreement_id": made.json()["id"],
+        "x5t": certificates[0]["x5t_s256"],
+        "authorisation_id": granted[0]["id"],
+        "list_id": str(lists[0]).rpartition("/")[2],
+        "sha256": manifest.parts[0].sha256,
+    }
+
+
+@asynccontextmanager
+async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
+    """An issuer with a surgeon whose passport is collected, an open offer and a wallet's access token."""
+    callers = kits("issuer", RBV)
+    async with running_issuer(folder, url, tenants=(RBV, R0A)) as bench:
+        for kit in callers.values():
+            bench.clients.put(kit)
+        staff_id = await bench.staff()
+        below = f"/staff/{staff_id}"
+        assignment = await bench.made(f"{below}/assignments", POST)
+        recorded = [await bench.made(f"{below}/checks", check_body(kind)) for kind in CHECKS]
+        training = await bench.made(f"{below}/training", training_body("FS"))
+        await bench.confirm_identity(staff_id)
+        session = await bench.made(f"{below}/identity-sessions", {"channel": "VIDEO", "actor": "hr-4711"})
+        first = await bench.offer(staff_id)
+        await bench.wallet().collect(first["credential_offer"], first["tx_code"])
+        credentials = (await bench.call("GET", "/credentials")).json()["items"]
+        # Another person, so that one open offer waits for its PIN and another has been redeemed.
+        other = await bench.surgeon(external_ids=[])
+        wallet, offer = bench.wallet(), await bench.offer(other)
+        wallet_token = await wallet.token(
+            await wallet.read_offer(offer["credential_offer"]), offer["tx_code"]
+        )
+        waiting = await bench.offer(staff_id)
+        await bench.publish()
+        lists = (await bench.http.get(f"/{RBV}/statuslists")).json()["status_lists"]
+        existing = {
+            "ods": RBV,
+            "kind": "svg",
+            "staff_id": staff_id,
+            "assignment_id": assignment["id"],
+            "check_id": recorded[0]["id"],
+            "entry_id": training["id"],
+            "session_id": session["id"],
+            "offer_id": waiting["id"],
+            "credential_id": credentials[0]["id"],
+            "list_id": str(lists[0]).rpartition("/")[2],
+        }
+        secrets = {"POST /{ods}/credential": wallet_token, "POST /{ods}/notification": wallet_token}
+        yield World("issuer", bench.app, bench.http, bench.clock, runner, callers, existing, secrets)
+
+
+@asynccontextmanager
+async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
+    """A verifier with a decided movement and a request that waits for its answer."""
+    callers = kits("verifier", R0A)
+    async with running_verifier(folder, url, tenants=(R0A, RBV)) as bench:
+        for kit in callers.values():
+            bench.clients.put(kit)
+        surgeon = bench.surgeon(CoreSkills={"skills": all_skills(FS=skill("1", "2024-08-22"))})
+        movement = await bench.movement()
+        looked_up = await bench.look_up(movement["id"])
+        decision = await bench.decided(surgeon, movement["id"])
+        assert decision["result"]["conditions"], "the decision has a condition to meet"
+        open_movement = await bench.movement(external_id="roster-4711")
+        request = await bench.ask(open_movement["id"])
+        policies = (await bench.read("/policies"))["items"]
+        existing = {
+            "ods": R0A,
+            "kind": "svg",
+            "movement_id": open_movement["id"],
+            "check_id": looked_up["id"],
+            "decision_id": decision["id"],
+            "number": "1",
+            "request_id": request["id"],
+            "policy_id": policies[0]["id"],
+            "link": str(request["links"]["page"]).rpartition("/")[2],
+        }
+        yield World("verifier", bench.app, bench.http, bench.clock, runner, callers, existing)
+
+
+_OPENED_BY = {"registry": registry_world, "issuer": issuer_world, "verifier": verifier_world}
