@@ -47,6 +47,26 @@ async def test_a_movement_is_made_read_changed_and_cancelled(verifier: VerifierB
     )
 
 
+async def test_a_movement_that_something_was_asked_for_keeps_its_days(verifier: VerifierBench):
+    change = {k: v for k, v in MOVEMENT.items() if k not in {"type", "role_profile", "employing_ods"}}
+    movement = await verifier.movement()
+    path, headers = f"/movements/{movement['id']}", {"If-Match": '"1"'}
+    await verifier.ask(movement["id"])
+    problem(await verifier.call("PUT", path, change, headers=headers), 409, "conflict")
+    verifier.clock.advance(timedelta(minutes=6))
+    assert (await verifier.call("PUT", path, change, headers=headers)).status_code == 200
+    await verifier.decided(verifier.surgeon(), movement["id"])
+    problem(await verifier.call("PUT", path, change, headers={"If-Match": '"2"'}), 409, "conflict")
+
+
+async def test_cancelling_a_movement_withdraws_what_is_asked_for_it(verifier: VerifierBench):
+    request = await verifier.ask()
+    answer = await verifier.answer(request, verifier.surgeon())
+    await verifier.made(f"/movements/{request['movement_id']}/cancel", {}, 200)
+    assert (await verifier.read(f"/presentation-requests/{request['id']}"))["state"] == "CANCELLED"
+    assert (await verifier.send(answer)).status_code == 400
+
+
 BAD_MOVEMENTS: list[tuple[dict[str, Any], str]] = [
     ({"end": "2026-09-01"}, "body"),
     ({"end": "2036-09-01"}, "body"),

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats.ids import new_id
 from passport_shared.service.auth import Actor
@@ -95,7 +96,7 @@ async def find(
 
 
 async def cancel(ctx: Context, movement: Movement, actor: Actor) -> Movement:
-    """Cancel a movement that has not begun.
+    """Cancel a movement that has not begun, and withdraw what is asked for it.
 
     Raises:
         Conflict: it is cancelled, declined or over, or has begun.
@@ -105,32 +106,44 @@ async def cancel(ctx: Context, movement: Movement, actor: Actor) -> Movement:
         raise Conflict("A movement that has begun, ended or been declined cannot be cancelled.")
     if movement.state is MovementState.CANCELLED:
         return movement
-    return await _changed(ctx, movement, actor, "movement.cancelled", {"state": MovementState.CANCELLED})
+    async with ctx.db.write() as conn:
+        await movements.close_requests(conn, movement.id, ctx.clock.now())
+        state = {"state": MovementState.CANCELLED}
+        await _change(ctx, conn, movement, actor, "movement.cancelled", state)
+    return await get(ctx, movement.ods, movement.id)
 
 
 async def amend(ctx: Context, movement: Movement, values: Mapping[str, Any], actor: Actor) -> Movement:
     """Change dates or details of a movement nobody has presented for.
 
     Raises:
-        Conflict: it is no longer in the state REQUESTED.
+        Conflict: it is no longer in the state REQUESTED, or something was asked for it.
         PreconditionFailed: somebody changed it since it was read.
     """
     if movement.state is not MovementState.REQUESTED:
         raise Conflict("Only a movement that is still requested can be changed.")
-    return await _changed(ctx, movement, actor, "movement.changed", values)
-
-
-async def _changed(
-    ctx: Context, movement: Movement, actor: Actor, kind: str, values: Mapping[str, Any]
-) -> Movement:
     async with ctx.db.write() as conn:
-        if not await movements.change(conn, movement, at=ctx.clock.now(), values=values):
-            raise PreconditionFailed
-        await _audit(ctx, conn, kind, movement, actor)
+        # A decision is about the days that were asked for; another day is another question.
+        if await movements.has_requests(conn, movement.id, ctx.clock.now()):
+            raise Conflict("Something was asked for this movement: withdraw it, or make a new movement.")
+        await _change(ctx, conn, movement, actor, "movement.changed", values)
     return await get(ctx, movement.ods, movement.id)
 
 
-async def _audit(ctx: Context, conn: Any, kind: str, movement: Movement, actor: Actor) -> None:
+async def _change(
+    ctx: Context,
+    conn: AsyncConnection,
+    movement: Movement,
+    actor: Actor,
+    kind: str,
+    values: Mapping[str, Any],
+) -> None:
+    if not await movements.change(conn, movement, at=ctx.clock.now(), values=values):
+        raise PreconditionFailed
+    await _audit(ctx, conn, kind, movement, actor)
+
+
+async def _audit(ctx: Context, conn: AsyncConnection, kind: str, movement: Movement, actor: Actor) -> None:
     await ctx.audit.record(
         conn,
         kind=kind,

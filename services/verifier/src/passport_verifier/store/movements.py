@@ -8,11 +8,12 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.paging import PageQuery, fetch_page
-from passport_verifier.store.tables import movements
+from passport_verifier.store.requests import RequestState
+from passport_verifier.store.tables import movements, presentation_requests
 
 
 class MovementState(StrEnum):  # PERSISTED
@@ -87,6 +88,27 @@ async def page(
         conn, statement, list_name=name, order_by=[movements.c.id], query=query, descending=True
     )
     return [_movement(row._mapping) for row in rows], following
+
+
+async def has_requests(conn: AsyncConnection, movement_id: str, now: datetime) -> bool:
+    """Whether something was asked for a movement that can be answered still, or has been."""
+    table = presentation_requests
+    pending = and_(table.c.state == RequestState.OPEN, table.c.expires_at > now)
+    query = select(table.c.id).where(
+        table.c.movement_id == movement_id, or_(pending, table.c.state == RequestState.ANSWERED)
+    )
+    return (await conn.execute(query.limit(1))).first() is not None
+
+
+async def close_requests(conn: AsyncConnection, movement_id: str, now: datetime) -> int:
+    """Withdraw every open request of a movement, with its key; how many."""
+    table = presentation_requests
+    statement = (
+        update(table)
+        .where(table.c.movement_id == movement_id, table.c.state == RequestState.OPEN)
+        .values(state=RequestState.CANCELLED, encryption_key=None, answered_at=now)
+    )
+    return int((await conn.execute(statement)).rowcount)
 
 
 async def change(
