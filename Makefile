@@ -9,7 +9,7 @@ WORKERS ?= 2
 S ?= issuer
 
 .PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
-        e2e bench vectors openapi demo up down token lock clean
+        e2e bench vectors openapi documents demo up down token lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ vectors: setup ## make our own test vectors again; nothing may change
 
 openapi: setup ## write docs/openapi/*.json
 	@for service in registry issuer verifier; do $(BIN)/passport-$$service openapi > docs/openapi/$$service.json || exit 1; done
+
+documents: setup ## write the settings tables of the service READMEs anew
+	$(BIN)/python -m deploy.dev.documents
 
 demo: setup ## the main journey from an empty state, in plain words
 	@$(BIN)/python -m deploy.demo
