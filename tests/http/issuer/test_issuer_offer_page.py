@@ -179,6 +179,9 @@ async def test_another_site_cannot_press_the_buttons(issuer: IssuerBench) -> Non
         ("x" * 43, {}),
         (token, {"Origin": "https://evil.example"}),
         (token, {"Origin": "null"}),
+        (token, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
+        (token, {"Origin": "null", "Sec-Fetch-Site": "none"}),
+        (token, {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}),
         (token, {"Sec-Fetch-Site": "cross-site"}),
         (token, {"Sec-Fetch-Site": "same-site"}),
     ]
@@ -195,6 +198,25 @@ async def test_another_site_cannot_press_the_buttons(issuer: IssuerBench) -> Non
     doubled = f"csrf={token}&act=wrong&act=right"
     assert (await issuer.http.post(browser.path, content=doubled, headers=FORM)).status_code == 400
     assert (await issuer.call("GET", f"/offers/{offer['id']}")).json()["state"] == "OFFERED"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        # what browsers send from a page whose policy is to send no referrer
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": ISSUER, "Sec-Fetch-Site": "same-origin"},
+        {"Origin": ISSUER},
+        {},
+    ],
+)
+async def test_the_buttons_work_for_the_page_itself(issuer: IssuerBench, headers: dict[str, str]) -> None:
+    browser, offer = await _page(issuer)
+    await browser.get()
+    assert (await browser.send("pin", headers, pin=offer["tx_code"])).status_code == 303
+    await browser.get()
+    assert (await browser.send("right", headers)).status_code == 303
+    assert (await issuer.call("GET", f"/offers/{offer['id']}")).json()["reviewed"] is True
 
 
 async def test_the_review_belongs_to_one_offer_and_ends(issuer: IssuerBench) -> None:

@@ -97,7 +97,7 @@ async def assess_staff(
     async with ctx.db.read() as conn:
         records = await evidence.load_records(conn, staff)
     passport = await _ensure_passport(ctx, staff)
-    wanted = list(types or catalogue.TYPES)
+    wanted = list(dict.fromkeys(types or catalogue.TYPES))
     assessment = assess(records, passport.holder_ref, wanted, london_day(ctx.clock.now()))
     refused: list[NotHeld] = []
     for name in dict.fromkeys(dataset.type for dataset in assessment.held):

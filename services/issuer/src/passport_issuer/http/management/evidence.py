@@ -11,6 +11,9 @@ from passport_issuer.http.access import PREFIX, Access, access
 from passport_issuer.http.management.fields import (
     ActorField,
     Code,
+    Day,
+    Flag,
+    Instant,
     Line,
     None_,
     OdsCode,
@@ -44,17 +47,17 @@ router = management_router(f"{PREFIX}/staff/{{staff_id}}", tags=["Checks and tra
 class AssignmentBody(Received):
     """One post."""
 
-    primary: bool = True
+    primary: Flag = True
     type: Code = Field(examples=["PERMANENT"])
-    fte: float = Field(ge=0, le=1.5, examples=[1.0])
+    fte: float = Field(ge=0, le=1.5, strict=True, examples=[1.0])
     title: Line = Field(examples=["Consultant urologist"])
     staff_group: Line = Field(examples=["Medical and Dental"])
     job_role: Line = Field(examples=["Consultant"])
     grade: Line | None = None
     department: Line | None = None
     site: Line | None = None
-    start: date
-    projected_end: date | None = None
+    start: Day
+    projected_end: Day | None = None
     status: AssignmentStatus = AssignmentStatus.ACTIVE
     source: Source = Source.MANUAL
 
@@ -98,7 +101,7 @@ class RightToWorkFields(Received):
     """What a right to work check found; never the share code."""
 
     permission: Literal["UNLIMITED", "UNTIL"]
-    permission_expires: date | None_
+    permission_expires: Day | None_
     route: Literal["LIST_A", "LIST_B", "SHARE_CODE", "IDSP"]
     work_restriction: Literal["NONE", "SPONSORED", "HOURS_LIMIT", "OTHER"] = "NONE"
 
@@ -109,9 +112,9 @@ class DbsFields(Received):
     level: Literal["NONE", "BASIC", "STANDARD", "ENHANCED", "ENHANCED_BARRED"]
     workforce: Literal["ADULT", "CHILD", "BOTH", "OTHER"]
     barred_lists: list[Literal["ADULT", "CHILD"]] = Field(max_length=2)
-    certificate_issued_on: date | None_
+    certificate_issued_on: Day | None_
     registered_body: Line
-    update_service: bool
+    update_service: Flag
 
 
 class RegistrationFields(Received):
@@ -134,10 +137,10 @@ class RegistrationFields(Received):
         "NOT_REQUIRED",
         "UNKNOWN",
     ]
-    licence_to_practise: bool | Literal["NA"] = "NA"
+    licence_to_practise: Flag | Literal["NA"] = "NA"
     registers: list[Line] = Field(default_factory=list, max_length=20)
     restrictions: list[Code] = Field(default_factory=list, max_length=20)
-    renewal_due: date | None_ = "NONE"
+    renewal_due: Day | None_ = "NONE"
 
 
 class HealthFields(Received):
@@ -165,13 +168,13 @@ class CheckBody(Received):
     """One employment check, with its evidence."""
 
     outcome: CheckOutcome
-    performed_on: date
+    performed_on: Day
     source: Source = Source.MANUAL
     evidence_ref: Reference | None = Field(
         default=None, description="Where the evidence is kept; needed for checks entered by hand."
     )
     provenance: ProvenanceBody = Field(default_factory=ProvenanceBody)
-    next_due: date | None = None
+    next_due: Day | None = None
     actor: ActorField
 
 
@@ -244,12 +247,12 @@ class TrainingBody(Received):
 
     subject_code: Literal["CR", "EDHR", "FS", "HSW", "IPC", "IG", "MH", "PR", "RES", "SA", "SC", "LDA"]
     level: Annotated[str, StringConstraints(pattern="^[A-Z0-9][A-Z0-9_]{0,19}$")] = Field(examples=["1"])
-    completed_on: date
+    completed_on: Day
     provider_ods: OdsCode
     framework: Framework = Framework.CSTF
     framework_version: Annotated[str, StringConstraints(min_length=1, max_length=20)] = "1.1"
     competency_name: Line
-    assessed: bool
+    assessed: Flag
     learning_method: Code = Field(examples=["E_LEARNING"])
     certificate_ref: Reference | None = None
     source: Source = Source.MANUAL
@@ -277,7 +280,7 @@ class SessionBody(Received):
     """An appointment; the link to join is the trust's own."""
 
     channel: Channel
-    scheduled_for: datetime | None = None
+    scheduled_for: Instant | None = None
     join_url: Annotated[str, StringConstraints(pattern=r"^https://[\x21-\x7e]{1,500}$")] | None = None
     actor: ActorField
 
@@ -287,16 +290,16 @@ class Document(Received):
 
     kind: Code = Field(examples=["PASSPORT"])
     last_four: Annotated[str, StringConstraints(pattern="^[A-Z0-9]{4}$")]
-    expires_on: date | None_
+    expires_on: Day | None_
 
 
 class SessionResultBody(Received):
     """How an appointment ended."""
 
     result: Literal["CONFIRMED", "FAILED"]
-    face_matched: bool
+    face_matched: Flag
     documents: list[Document] = Field(default_factory=list, max_length=10)
-    originals_seen_in_person_on: date | None = None
+    originals_seen_in_person_on: Day | None = None
     actor: ActorField
 
 

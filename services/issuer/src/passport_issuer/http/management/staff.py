@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from passport_issuer.http.access import PREFIX, Access, access
-from passport_issuer.http.management.fields import Line, Received, Sent
+from passport_issuer.http.management.fields import Day, Flag, Line, Received, Sent
 from passport_issuer.operations import staff as operations
 from passport_issuer.rules.records import EmploymentStatus, ExternalId, ExternalIdKind, Source, StaffMember
 from passport_shared.service.etags import IfMatch, etag_of, require_match
@@ -33,7 +33,7 @@ class ExternalIdBody(Received):
     kind: ExternalIdKind
     value: Line
     source: Source = Source.MANUAL
-    since: date | None = None
+    since: Day | None = None
 
 
 class Preferences(Received):
@@ -41,8 +41,8 @@ class Preferences(Received):
 
     channel: Line | None = None
     language: Annotated[str, StringConstraints(pattern="^(en-GB|cy)$")] = "en-GB"
-    pause_offers: bool = False
-    cover_opt_in: bool = False
+    pause_offers: Flag = False
+    cover_opt_in: Flag = False
 
 
 class StaffBody(Received):
@@ -51,13 +51,13 @@ class StaffBody(Received):
     legal_given: Line = Field(examples=["Adaeze"])
     legal_family: Line = Field(examples=["Okonkwo-Price"])
     preferred_name: Line | None = None
-    birthdate: date = Field(examples=["1981-03-09"])
+    birthdate: Day = Field(examples=["1981-03-09"])
     portrait: Portrait | None = Field(default=None, description="JPEG of at most 20 kB as a data URL.")
     work_email: Email | None = None
     mobile: Phone | None = None
     external_ids: list[ExternalIdBody] = Field(default_factory=list, max_length=20)
     employment_status: EmploymentStatus = EmploymentStatus.ACTIVE
-    leaving_date: date | None = None
+    leaving_date: Day | None = None
     preferences: Preferences = Field(default_factory=Preferences)
 
     def values(self) -> dict[str, Any]:
