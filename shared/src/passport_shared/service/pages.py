@@ -188,10 +188,11 @@ class Pages:
         Raises:
             ForgedForm: foreign Origin or Sec-Fetch-Site, no cookie, or a token that does not belong to it.
         """
-        origin = request.headers.get("origin")
-        if origin is not None and origin != self._origin:
-            raise ForgedForm("the form came from another site")
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+        # Under our own Referrer-Policy a browser's Origin is "null" even from our own pages: then only
+        # Sec-Fetch-Site, which no page can write, says where the form was.
+        ours = site == "same-origin" if origin == "null" else origin in (None, self._origin)
+        if not ours or site not in (None, "same-origin"):
             raise ForgedForm("the form came from another site")
         cookie = request.cookies.get(FORGERY_COOKIE, "")
         given = token if isinstance(token, str) and token.isascii() else ""
