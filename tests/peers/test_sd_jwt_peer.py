@@ -13,7 +13,7 @@ from passport_testkit import node
 from passport_testkit.certificates import Authority
 from passport_testkit.keys import key, private_jwk
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.asyncio(loop_scope="module")]
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ISS = "https://issuer.example/RBV"

@@ -13,8 +13,11 @@ const operations = {
     const response = await fetch(url);
     return { status: response.status, type: response.headers.get("content-type"), body: await response.text() };
   },
-  "dcql.run": dcql.run,
+  "dcql.match": dcql.match,
+  "dcql.select": dcql.select,
+  "federation.configuration": federation.configuration,
   "federation.resolve": federation.resolve,
+  "federation.statement": federation.statement,
   "sdjwt.issue": sdjwt.issue,
   "sdjwt.present": sdjwt.present,
   "sdjwt.verify": sdjwt.verify,
