@@ -180,7 +180,13 @@ BROKEN: list[tuple[str, str | bytes, StatusListReason]] = [
     ("list_missing", spoilt(claim("status_list", ABSENT)), R.STATUS_LIST_MISSING),
     ("list_array", spoilt(claim("status_list", [])), R.STATUS_LIST_MISSING),
     *[
-        (f"bits_{bits!r}", spoilt(content("bits", bits)), R.BITS_NOT_ALLOWED)
+        (
+            f"bits_{bits!r}"
+            if bits is None or isinstance(bits, int | str | float)
+            else f"bits_{type(bits).__name__}",
+            spoilt(content("bits", bits)),
+            R.BITS_NOT_ALLOWED,
+        )
         for bits in (ABSENT, 0, 3, 16, "2", 2.0, True, None)
     ],
     ("lst_missing", spoilt(content("lst", ABSENT)), R.LIST_NOT_BASE64URL),
