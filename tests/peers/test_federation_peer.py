@@ -47,7 +47,7 @@ class Federation:
         return f"{self.anchor}/RBV"
 
     def chain(self) -> list[str]:
-        """The three statements as they should be: the issuer's own, the anchor's about it, the anchor's own."""
+        """As they should be: the issuer's own, the anchor's about it, the anchor's own."""
         return [
             self.registry.configuration(self.issuer),
             self.registry.statement(self.issuer),

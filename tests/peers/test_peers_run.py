@@ -1,4 +1,4 @@
-"""The peers' process itself: what it does not know it refuses, and it trusts the development authority only."""
+"""The peers' process: what it does not know it refuses, and it trusts the development authority only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def get(peer, files: tls.TlsFiles) -> str:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
-        found = await peer.call("https.get", url=url)
+        found: dict[str, str] = await peer.call("https.get", url=url)
         return found["body"]
 
 
