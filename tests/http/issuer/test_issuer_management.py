@@ -6,11 +6,13 @@ And nothing that stings in the input.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from passport_shared.service.limits import Rate
 from passport_shared.wire.clients import ClientKind
 from passport_testkit.apps import problem
 from passport_testkit.clients import api_client
@@ -112,6 +114,26 @@ async def test_an_act_repeated_under_its_key_is_answered_alike(issuer: IssuerBen
         assert first.status_code == 200, (path, first.text)
         again = await issuer.call("POST", path, body, headers=headers)
         assert (again.status_code, again.json()) == (200, first.json()), path
+
+
+async def test_a_client_that_has_gone_wild_is_slowed_down(
+    issuer: IssuerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Rate(name="issuer.writes", limit=60, per=timedelta(minutes=1), burst=2)
+    monkeypatch.setattr("passport_issuer.http.access.WRITES", slow)
+    for _ in range(2):
+        await issuer.staff(external_ids=[])
+    refused = await issuer.call("POST", "/staff", {**SURGEON, "external_ids": []})
+    problem(refused, 429, "too_many_requests")
+    assert refused.headers["retry-after"] == "1"
+    # reading goes on, and so does everybody else
+    assert (await issuer.call("GET", "/staff")).headers["cache-control"] == "no-store"
+    other = api_client("other-system", scopes=["staff:write"])
+    issuer.clients.put(other)
+    body = {**SURGEON, "external_ids": []}
+    assert (await issuer.call("POST", "/staff", body, client=other)).status_code == 201
+    issuer.clock.advance(timedelta(seconds=1))
+    await issuer.staff(external_ids=[])
 
 
 async def test_lists_are_paged_without_gaps_or_repetitions(issuer: IssuerBench) -> None:
@@ -342,7 +364,7 @@ async def test_a_passport_in_one_call_says_what_is_missing(issuer: IssuerBench) 
     await issuer.made(f"/staff/{staff_id}/assignments", POST)
     await issuer.made(f"/staff/{staff_id}/checks", check_body("DBS", outcome="CLEARED_WITH_RISK_ASSESSMENT"))
     found = (await issuer.call("GET", f"/staff/{staff_id}/passport")).json()
-    assert found["state"] == "INVITED"
+    assert (found["id"], found["state"], found["credentials"]) == (None, None, [])
     assert found["can_be_issued"] == ["Employment"]
     missing = {item["type"]: item["missing"][0]["code"] for item in found["not_held"]}
     assert missing == {
@@ -370,8 +392,6 @@ async def test_a_passport_in_one_call_says_what_is_missing(issuer: IssuerBench) 
 
 async def test_an_identity_mismatch_stops_every_offer(issuer: IssuerBench) -> None:
     staff_id = await issuer.surgeon()
-    from datetime import timedelta
-
     issuer.clock.advance(timedelta(hours=1))
     await issuer.confirm_identity(staff_id, result="FAILED", face_matched=False)
     refused = await issuer.call("POST", f"/staff/{staff_id}/offers", {"actor": HR})

@@ -2,17 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Path
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
+from starlette.responses import Response
 
 from passport_issuer.context import Context
 from passport_issuer.operations.tenants import enrolled_tenant
 from passport_shared.service.auth import Caller, authorise_organisation, require
 from passport_shared.service.idempotency import Claim, call_of
+from passport_shared.service.limits import Rate
 from passport_shared.service.tenancy import Tenant
 
 
@@ -32,6 +35,9 @@ class OdsConvertor(Convertor[str]):
 
 register_url_convertor("ods", OdsConvertor())
 
+# A trust's nightly import writes tens of records a second; far beyond that a program has gone wild.
+WRITES = Rate(name="issuer.writes", limit=6_000, per=timedelta(minutes=1), burst=2_000)
+
 PREFIX = "/api/v1/organisations/{ods}"
 
 Ods = Annotated[str, Path(description="ODS code of the organisation, upper case.", examples=["RBV"])]
@@ -47,7 +53,12 @@ class Access:
     request: Request
 
     async def once(self, work: Callable[[Claim], Awaitable[str]]) -> str:
-        """Do the work at most once per Idempotency-Key; the id of what it made, now or the first time."""
+        """Do the work at most once per Idempotency-Key; the id of what it made, now or the first time.
+
+        Raises:
+            TooManyRequests: the client has changed things too often.
+        """
+        await self.ctx.limiter.spend(WRITES, self.caller.client_id)
         call = await call_of(self.request, self.caller.client_id)
         return (await self.ctx.idempotency.once(call, work)).resource_id
 
@@ -72,9 +83,14 @@ def access(scope: str) -> Callable[..., Awaitable[Access]]:
     """A dependency: the caller has the scope and the organisation is theirs; 401, 403 and 404 otherwise."""
 
     async def authorised(
-        request: Request, ods: Ods, caller: Annotated[Caller, Depends(require(scope))]
+        request: Request,
+        response: Response,
+        ods: Ods,
+        caller: Annotated[Caller, Depends(require(scope))],
     ) -> Access:
         authorise_organisation(caller, ods)
+        # Everything below is about people: no cache keeps it.
+        response.headers["Cache-Control"] = "no-store"
         ctx = context_of(request)
         return Access(ctx=ctx, tenant=await enrolled_tenant(ctx, ods), caller=caller, request=request)
 

@@ -86,19 +86,16 @@ def links(ctx: Context, tenant: Tenant, offer: Offer) -> Links:
     )
 
 
-async def assess_staff(
-    ctx: Context, tenant: Tenant, staff: StaffMember, types: Sequence[str] | None
-) -> tuple[StaffRecords, Passport, Assessment]:
+async def assess_records(
+    ctx: Context, tenant: Tenant, records: StaffRecords, holder_ref: str, types: Sequence[str] | None
+) -> Assessment:
     """What can be offered to a person: records and register together.
 
     Raises:
         PassportError: register_too_old.
     """
-    async with ctx.db.read() as conn:
-        records = await evidence.load_records(conn, staff)
-    passport = await _ensure_passport(ctx, staff)
     wanted = list(dict.fromkeys(types or catalogue.TYPES))
-    assessment = assess(records, passport.holder_ref, wanted, london_day(ctx.clock.now()))
+    assessment = assess(records, holder_ref, wanted, london_day(ctx.clock.now()))
     refused: list[NotHeld] = []
     for name in dict.fromkeys(dataset.type for dataset in assessment.held):
         authority = await authority_to_issue(ctx, tenant, catalogue.vct(ctx.vct_base, name))
@@ -114,7 +111,7 @@ async def assess_staff(
             refused.append(NotHeld(type=name, missing=(Missing(code="not_authorised", detail=detail),)))
     names = {item.type for item in refused}
     held = tuple(dataset for dataset in assessment.held if dataset.type not in names)
-    return records, passport, Assessment(held=held, not_held=(*assessment.not_held, *refused))
+    return Assessment(held=held, not_held=(*assessment.not_held, *refused))
 
 
 async def create(
@@ -133,8 +130,13 @@ async def create(
     """
     staff = await _staff(ctx, tenant, staff_id)
     _check_types(types)
-    records, passport, assessment = await assess_staff(ctx, tenant, staff, types)
-    _check_person(records, passport)
+    async with ctx.db.read() as conn:
+        records = await evidence.load_records(conn, staff)
+    _check_identity(records)
+    passport = await _ensure_passport(ctx, staff)
+    if passport.state in (PassportState.ON_HOLD, PassportState.CLOSED):
+        raise WrongState(f"The passport is {passport.state.value}.")
+    assessment = await assess_records(ctx, tenant, records, passport.holder_ref, types)
     if types is not None:
         _check_authorised(assessment)
     if not assessment.held:
@@ -206,13 +208,11 @@ def _check_types(types: Sequence[str] | None) -> None:
             raise Invalid("A type is not in the catalogue.", [error], field=error.pointer)
 
 
-def _check_person(records: StaffRecords, passport: Passport) -> None:
+def _check_identity(records: StaffRecords) -> None:
     session = newest_session(records)
     if session is None or session.result is not SessionResult.CONFIRMED or not session.face_matched:
         detail = "No appointment has confirmed this person's identity, or the last one did not."
         raise PassportError(IDENTITY_NOT_CONFIRMED, detail)
-    if passport.state in (PassportState.ON_HOLD, PassportState.CLOSED):
-        raise WrongState(f"The passport is {passport.state.value}.")
 
 
 def _check_authorised(assessment: Assessment) -> None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
 from passport_issuer.operations import staff as staff_operations
-from passport_issuer.operations.offers import assess_staff
+from passport_issuer.operations.offers import assess_records
 from passport_issuer.rules.datasets import Assessment
 from passport_issuer.rules.passports import PassportState, ReasonCode
 from passport_issuer.rules.records import StaffMember
-from passport_issuer.store import credentials, passports
+from passport_issuer.store import credentials, evidence, passports
 from passport_issuer.store.credentials import Credential
 from passport_issuer.store.passports import Passport
+from passport_shared.formats.ids import random_token
 from passport_shared.service.auth import Actor
 from passport_shared.service.paging import PageQuery
 from passport_shared.service.problems import NotFound
@@ -32,7 +33,7 @@ class PassportView:
     """
 
     staff: StaffMember
-    passport: Passport
+    passport: Passport | None
     credentials: tuple[Credential, ...]
     assessment: Assessment
 
@@ -45,9 +46,13 @@ async def view(ctx: Context, tenant: Tenant, staff_id: str) -> PassportView:
         PassportError: register_too_old.
     """
     staff = await staff_operations.get(ctx, tenant, staff_id)
-    _, passport, assessment = await assess_staff(ctx, tenant, staff, None)
     async with ctx.db.read() as conn:
-        held = await credentials.of_passport(conn, passport.id)
+        passport = await passports.passport_of(conn, tenant.ods, staff_id)
+        held = await credentials.of_passport(conn, passport.id) if passport else []
+        records = await evidence.load_records(conn, staff)
+    # Before there is a passport its reference is not known, and nothing that is shown depends on it.
+    holder_ref = passport.holder_ref if passport else random_token(16)
+    assessment = await assess_records(ctx, tenant, records, holder_ref, None)
     return PassportView(staff=staff, passport=passport, credentials=tuple(held), assessment=assessment)
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from passport_issuer.rules.codes import nonce_is_ours
 from passport_shared.formats import jose
 from passport_shared.formats.jose import JoseError, PublicKey
-from passport_shared.formats.strict import JsonValue, StrictError, numeric_date
+from passport_shared.formats.strict import JsonValue, StrictError, instant_s
 
 PROOF_TYP = "openid4vci-proof+jwt"
 MAX_PROOF_BYTES = 8_192
@@ -126,9 +126,9 @@ def _check_claims(claims: dict[str, JsonValue], audience: str, now: datetime) ->
     if claims.get("aud") != audience:
         raise ProofInvalid(ProofFault.WRONG_AUDIENCE)
     try:
-        age = now.timestamp() - numeric_date(claims.get("iat"))
-        late = "exp" in claims and now.timestamp() >= numeric_date(claims["exp"])
-        early = "nbf" in claims and now.timestamp() < numeric_date(claims["nbf"]) - NEWEST.total_seconds()
+        age = now.timestamp() - instant_s(claims.get("iat"))
+        late = "exp" in claims and now.timestamp() >= instant_s(claims["exp"])
+        early = "nbf" in claims and now.timestamp() < instant_s(claims["nbf"]) - NEWEST.total_seconds()
     except StrictError:
         raise ProofInvalid(ProofFault.BAD_IAT) from None
     if not -NEWEST.total_seconds() <= age <= OLDEST.total_seconds() or late or early:

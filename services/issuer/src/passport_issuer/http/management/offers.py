@@ -122,7 +122,6 @@ async def create(
     )
     offer = await operations.get(found.ctx, found.tenant, made)
     response.headers["Location"] = f"/api/v1/organisations/{found.tenant.ods}/offers/{made}"
-    response.headers["Cache-Control"] = "no-store"
     tx_code = operations.tx_code(found.ctx, offer)
     return NewOfferView(**view(found, offer).model_dump(), tx_code=tx_code)
 
@@ -137,11 +136,8 @@ async def list_offers(
 
 
 @router.get("/offers/{offer_id}", operation_id="get_offer", summary="Read an offer")
-async def get(
-    offer_id: str, response: Response, found: Annotated[Access, Depends(access("offers:read"))]
-) -> OfferView:
+async def get(offer_id: str, found: Annotated[Access, Depends(access("offers:read"))]) -> OfferView:
     """One offer."""
-    response.headers["Cache-Control"] = "no-store"
     return view(found, await operations.get(found.ctx, found.tenant, offer_id))
 
 
@@ -149,12 +145,10 @@ async def get(
 async def show_pin(
     offer_id: str,
     body: ByPerson,
-    response: Response,
     found: Annotated[Access, Depends(access("offers:write"))],
 ) -> PinView:
     """The PIN of an open offer; who looked is recorded."""
     actor = actor_of(found.caller, body.actor)
-    response.headers["Cache-Control"] = "no-store"
     await found.act(offer_id, lambda: operations.show_tx_code(found.ctx, found.tenant, offer_id, actor))
     offer = await operations.get(found.ctx, found.tenant, offer_id)
     return PinView(tx_code=operations.tx_code(found.ctx, offer))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from starlette.responses import Response
+from pydantic import Field
 
 from passport_issuer.http.access import PREFIX, Access, access
 from passport_issuer.http.management.fields import ActorField, ByPerson, Received, Sent
@@ -51,9 +51,14 @@ class PassportStateView(Sent):
     first_issued_at: datetime | None
 
 
-class PassportView(PassportStateView):
-    """A passport: what it holds, what could be issued now, and what is missing."""
+class PassportView(Sent):
+    """A person's passport: what it holds, what could be issued now, and what is missing."""
 
+    id: str | None = Field(description="null before anything was offered")
+    staff_id: str
+    state: PassportState | None
+    reason_code: str | None
+    first_issued_at: datetime | None
     credentials: list[CredentialView]
     can_be_issued: list[str]
     not_held: list[NotHeldView]
@@ -95,14 +100,18 @@ def state_view(passport: Passport) -> PassportStateView:
 
 @router.get("/staff/{staff_id}/passport", operation_id="get_passport", summary="A person's passport")
 async def get_passport(
-    staff_id: str, response: Response, found: Annotated[Access, Depends(access("credentials:read"))]
+    staff_id: str, found: Annotated[Access, Depends(access("credentials:read"))]
 ) -> PassportView:
     """Held, missing, and what could be issued, in one call."""
     passport = await operations.view(found.ctx, found.tenant, staff_id)
-    response.headers["Cache-Control"] = "no-store"
+    state = passport.passport
     return PassportView(
-        **state_view(passport.passport).model_dump(),
-        credentials=[credential_view(found, held, passport.passport) for held in passport.credentials],
+        id=state.id if state else None,
+        staff_id=staff_id,
+        state=state.state if state else None,
+        reason_code=state.reason_code if state else None,
+        first_issued_at=state.first_issued_at if state else None,
+        credentials=[credential_view(found, held, state) for held in passport.credentials] if state else [],
         can_be_issued=list(dict.fromkeys(dataset.type for dataset in passport.assessment.held)),
         not_held=[NotHeldView.model_validate(as_plain(item)) for item in passport.assessment.not_held],
     )

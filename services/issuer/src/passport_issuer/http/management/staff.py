@@ -106,7 +106,6 @@ class StaffView(Sent):
 def tagged(response: Response, version: int, location: str | None = None) -> None:
     """Say which version this is, and where a new resource stands."""
     response.headers["ETag"] = etag_of(version)
-    response.headers["Cache-Control"] = "no-store"
     if location is not None:
         response.headers["Location"] = location
 
@@ -126,7 +125,6 @@ async def add(
 
 @router.get("", operation_id="find_staff", summary="List staff, or find one by external identifier")
 async def find(
-    response: Response,
     page: Paging,
     found: Annotated[Access, Depends(access("staff:read"))],
     external_id: Annotated[
@@ -141,7 +139,6 @@ async def find(
     kind, _, value = (external_id or "").partition(":")
     wanted = (kind, value) if external_id else None
     people, following = await operations.find(found.ctx, found.tenant, page, wanted)
-    response.headers["Cache-Control"] = "no-store"
     return Page(items=[StaffView.of(staff) for staff in people], next=following)
 
 
