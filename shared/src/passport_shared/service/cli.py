@@ -78,6 +78,10 @@ def main(program: ServiceProgram[S], argv: Sequence[str] | None = None) -> int:
     except (CommandFailed, CannotServe, DatabaseInUse, DatabaseUnsafe) as error:
         print(f"{program.prog}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read our output has had enough (`… | head`); nothing more can be written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (SQLAlchemyError, ConnectionError) as error:
         cause = getattr(error, "orig", None) or error
         print(f"{program.prog}: the database does not answer ({type(cause).__name__})", file=sys.stderr)
