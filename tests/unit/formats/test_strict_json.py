@@ -14,6 +14,7 @@ from passport_shared.formats.strict import (
     StrictError,
     canonical,
     dumps,
+    instant_s,
     loads,
     loads_object,
     numeric_date,
@@ -339,3 +340,11 @@ def test_not_a_numeric_date(value: object, code: StrictCode):
     with pytest.raises(StrictError) as refused:
         numeric_date(value)
     assert refused.value.code is code
+    if value != 1.5:
+        with pytest.raises(StrictError) as refused:
+            instant_s(value)
+        assert refused.value.code is code
+
+
+def test_an_instant_of_a_stranger_may_have_a_fraction():
+    assert (instant_s(1.5), instant_s(0), instant_s(2**53)) == (1.5, 0.0, float(2**53))

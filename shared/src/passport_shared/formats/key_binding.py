@@ -117,8 +117,8 @@ def _check_fresh(claims: Mapping[str, Any], policy: KeyBindingPolicy) -> None:
         raise _refuse(RejectReason.KEY_BINDING_NOT_YET_VALID, Check.FRESHNESS)
 
 
-def _seconds(value: object, reason: RejectReason = RejectReason.KEY_BINDING_TIMES_MALFORMED) -> int:
+def _seconds(value: object, reason: RejectReason = RejectReason.KEY_BINDING_TIMES_MALFORMED) -> float:
     try:
-        return strict.numeric_date(value)
+        return strict.instant_s(value)
     except StrictError:
         raise _refuse(reason, Check.FRESHNESS) from None

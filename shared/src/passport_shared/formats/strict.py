@@ -283,10 +283,20 @@ def numeric_date(value: object) -> int:
     Raises:
         StrictError: wrong_type, or bad_number outside 0 to 2^53 or with a fraction.
     """
+    seconds = instant_s(value)
+    if not seconds.is_integer():
+        raise StrictError(StrictCode.BAD_NUMBER, "a date must be whole seconds")
+    return int(seconds)
+
+
+def instant_s(value: object) -> float:
+    """Return a JWT NumericDate of a stranger's clock, which may have a fraction (RFC 7519 §2), as seconds.
+
+    Raises:
+        StrictError: wrong_type, or bad_number outside 0 to 2^53.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise StrictError(StrictCode.WRONG_TYPE, "a date must be a number of seconds")
-    if isinstance(value, float) and not value.is_integer():
-        raise StrictError(StrictCode.BAD_NUMBER, "a date must be whole seconds")
     if not 0 <= value <= MAX_SAFE_INTEGER:
         raise StrictError(StrictCode.BAD_NUMBER, "a date is out of range")
-    return int(value)
+    return float(value)

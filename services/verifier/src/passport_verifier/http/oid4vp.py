@@ -51,7 +51,8 @@ async def get_request(request: Request) -> Response:
 
 async def post_request(request: Request) -> Response:
     """The request object, echoing the wallet's nonce (OpenID4VP 1.0 §5.10)."""
-    form = await form_body(request)
+    # Both parameters are optional, so there may be no body at all, and then no media type.
+    form = await form_body(request) if await request.body() else {}
     _check_wallet_metadata(form.get("wallet_metadata"))
     nonce = form.get("wallet_nonce")
     if nonce is not None and _WALLET_NONCE.fullmatch(nonce) is None:

@@ -63,12 +63,17 @@ WALLET_ERRORS = frozenset(
         "invalid_scope",
         "invalid_client",
         "access_denied",
+        "unauthorized_client",
+        "unsupported_response_type",
+        "server_error",
+        "temporarily_unavailable",
         "vp_formats_not_supported",
         "invalid_request_uri_method",
         "invalid_transaction_data",
         "wallet_unavailable",
     }
 )
+"""OpenID4VP 1.0 §8.5 and, since it builds on that, RFC 6749 §4.1.2.1."""
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +141,10 @@ async def _session(ctx: Context, ods: str, response: str) -> Session:
 
 async def _process(ctx: Context, session: Session, response: str, received_at: datetime) -> Received:
     try:
-        vp_token = _opened(ctx, session.request, response)  # 4, 5
+        payload = _opened(ctx, session.request, response)  # 4, 5
+        if "vp_token" not in payload:
+            return await _declined(ctx, session.request, payload["error"], received_at)
+        vp_token = payload["vp_token"]
         snapshot = await ctx.snapshots.latest()  # 6
         if snapshot is None or snapshot.freshness(ctx.clock.now()) is Freshness.REFUSE:
             await _hold(ctx, session.request, response, received_at)
@@ -151,8 +159,8 @@ async def _process(ctx: Context, session: Session, response: str, received_at: d
     return await _record(ctx, session, examined, lists, snapshot, received_at)  # 9, 10
 
 
-def _opened(ctx: Context, request: PresentationRequest, response: str) -> object:
-    """The ``vp_token`` of the decrypted payload, whose ``state`` is this request's."""
+def _opened(ctx: Context, request: PresentationRequest, response: str) -> dict[str, Any]:
+    """The decrypted payload with this request's ``state`` and a ``vp_token``, or else an ``error``."""
     try:
         key = encryption_key(ctx, request)
     except LookupError:
@@ -168,9 +176,9 @@ def _opened(ctx: Context, request: PresentationRequest, response: str) -> object
     state = payload.get("state")
     if not isinstance(state, str) or not hmac.compare_digest(state.encode(), request.oauth_state.encode()):
         raise AnswerRefused(AnswerRefusal.WRONG_STATE)
-    if "vp_token" not in payload:
+    if ("vp_token" in payload) == ("error" in payload):
         raise AnswerRefused(AnswerRefusal.PAYLOAD_MALFORMED)
-    return payload["vp_token"]
+    return payload
 
 
 async def _examined(
@@ -351,18 +359,23 @@ async def _refused(
 
 
 async def decline(ctx: Context, ods: str, *, oauth_state: str, error: str) -> Received:
-    """The wallet answers with an error (OpenID4VP 1.0 §8.5): the request is closed as declined.
+    """The wallet answers with an error in the clear, as OpenID4VP 1.0 §8.3.1 allows: the request is closed.
 
     Raises:
         AnswerRefused: there is no open request with this state, or the error is none of the specification's.
     """
-    if error not in WALLET_ERRORS:
-        raise AnswerRefused(AnswerRefusal.RESPONSE_MALFORMED)
     now = ctx.clock.now()
     async with ctx.db.read() as conn:
         request = await requests.by_oauth_state(conn, ods, oauth_state)
     if request is None or not request.open_at(now):
         raise AnswerRefused(AnswerRefusal.UNKNOWN_SESSION)
+    return await _declined(ctx, request, error, now)
+
+
+async def _declined(ctx: Context, request: PresentationRequest, error: object, now: datetime) -> Received:
+    """Close a request with the wallet's error (OpenID4VP 1.0 §8.5)."""
+    if not isinstance(error, str) or error not in WALLET_ERRORS:
+        raise AnswerRefused(AnswerRefusal.RESPONSE_MALFORMED)
     async with ctx.db.write() as conn:
         if not await requests.close(conn, request.id, RequestState.DECLINED, reason=error, now=now):
             raise AnswerRefused(AnswerRefusal.REQUEST_CLOSED)
@@ -371,10 +384,10 @@ async def decline(ctx: Context, ods: str, *, oauth_state: str, error: str) -> Re
             kind="presentation_request.declined",
             subject_ref=request.id,
             actor=WALLET,
-            organisation=ods,
+            organisation=request.ods,
             details={"error": error},
         )
-    page = f"{ctx.tenants.entity_id(ods)}/r/{request.link}"
+    page = f"{ctx.tenants.entity_id(request.ods)}/r/{request.link}"
     return Received(redirect_uri=page if request.flow is Flow.SAME_DEVICE else None)
 
 

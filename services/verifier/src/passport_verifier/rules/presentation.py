@@ -121,14 +121,16 @@ def verify_each(
 
     Args:
         presentations: by credential type.
-        vcts: the exact ``vct`` of each type.
+        vcts: the exact ``vct`` of each type that was asked for.
         roots: of the snapshot.
         at: the time to judge by.
         binding: audience, nonce and age every key binding must have.
 
     Raises:
-        PresentationRefused: any of them failed, other than by having expired.
+        PresentationRefused: one was not asked for, or failed other than by having expired.
     """
+    if not presentations.keys() <= vcts.keys():
+        raise PresentationRefused(Refusal.QUERY_NOT_MET, Check.QUERY)
     return tuple(
         _checked(credential, token, vct=vcts[credential], roots=roots, at=at, binding=binding)
         for credential, token in presentations.items()

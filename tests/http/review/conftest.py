@@ -1,0 +1,26 @@
+"""A running verifier and a running issuer for each test that asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from passport_testkit.databases import FreshDatabases
+from passport_testkit.issuers import IssuerBench, running_issuer
+from passport_testkit.verifiers import VerifierBench, running_verifier
+
+
+@pytest.fixture
+async def verifier(databases: FreshDatabases, tmp_path: Path) -> AsyncIterator[VerifierBench]:
+    """Manchester's verifier, enrolled and ready."""
+    async with running_verifier(tmp_path, await databases.url("passport_verifier")) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def issuer(databases: FreshDatabases, tmp_path: Path) -> AsyncIterator[IssuerBench]:
+    """The Christie's issuer, enrolled and ready."""
+    async with running_issuer(tmp_path, await databases.url("passport_issuer")) as bench:
+        yield bench
