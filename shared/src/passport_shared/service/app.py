@@ -26,7 +26,7 @@ from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.observability import Metrics
 from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, PassportError
-from passport_shared.service.routes import ManagementRoute, ProtocolRoute, protocol_route
+from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
 from passport_shared.service.validation import field_errors
 from passport_shared.wire.problems import COMMON, Problem, catalogue
 
@@ -107,6 +107,7 @@ def create_app(
         templates={
             route.endpoint: route.path for route in reversed(app.router.routes) if isinstance(route, Route)
         },
+        any_origin=tuple(route for route in protocol_routes if isinstance(route, PublicRoute)),
     )
     app.add_middleware(Edge, options=options)
     return app

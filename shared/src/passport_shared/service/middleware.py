@@ -12,12 +12,13 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from passport_shared.service import log_keys
@@ -55,6 +56,19 @@ SECURITY_HEADERS = {
 }
 
 _RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+# Fetch standard, CORS protocol. These endpoints read no cookie: there is nothing to lend to another origin.
+_ANY_ORIGIN = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"WWW-Authenticate, Retry-After, ETag, X-Request-ID"),
+)
+_PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, If-None-Match, X-Request-ID, Traceparent, DPoP, "
+        "OAuth-Client-Attestation, OAuth-Client-Attestation-PoP"
+    ),
+    "Access-Control-Max-Age": "7200",
+}
 
 # The OAuth code that says the same as a status, where a route of ours meets a protocol path.
 _PROTOCOL_CODES = {
@@ -97,6 +111,7 @@ class EdgeOptions:
     access_log_every: int = 1
     templates: Mapping[Any, str] = field(default_factory=dict)
     body_timeout_s: float = BODY_TIMEOUT_S
+    any_origin: Sequence[Route] = ()
 
 
 class _Refused(Exception):
@@ -137,6 +152,12 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         try:
             self._refuse_early(scope, exchange.headers)
+            methods = self._open_methods(scope) if b"origin" in exchange.headers else frozenset()
+            exchange.any_origin = bool(methods)
+            if methods and _is_preflight(scope, exchange.headers):
+                allow = {"Access-Control-Allow-Methods": ", ".join(sorted(methods)), **_PREFLIGHT_HEADERS}
+                await Response(status_code=204, headers=allow)(scope, receive, exchange.send)
+                return
             bounded = await self._bounded(scope, receive, exchange.headers)
             await self._app(scope, bounded, exchange.send)
         except _Refused as refusal:
@@ -163,6 +184,11 @@ class Edge:
         foreign = origin is not None and origin.decode("latin-1") != self._origin
         if foreign and scope["state"]["surface"] == MANAGEMENT and scope["method"] not in SAFE_METHODS:
             raise _Refused(Forbidden("Requests from pages of another origin may not change anything here."))
+
+    def _open_methods(self, scope: Scope) -> frozenset[str]:
+        """The methods that pages of any origin may use on this path."""
+        found = [route for route in self._options.any_origin if route.matches(scope)[0] is not Match.NONE]
+        return frozenset(method for route in found for method in route.methods or ())
 
     def _limit(self, path: str) -> int:
         for prefix, limit in self._options.body_limits.items():
@@ -225,6 +251,7 @@ class _Exchange:
         trace = self.headers.get(b"traceparent", b"").decode("latin-1")
         self.trace = {log_keys.TRACEPARENT: trace} if _TRACEPARENT.fullmatch(trace) else {}
         self.status: int | None = None
+        self.any_origin = False
         self._scope = scope
         self._send = send
 
@@ -235,11 +262,17 @@ class _Exchange:
             headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
             headers += [pair for pair in _RAW_SECURITY_HEADERS if pair[0] not in present]
+            if self.any_origin:
+                headers += [pair for pair in _ANY_ORIGIN if pair[0] not in present]
             headers.append((b"x-request-id", self.request_id.encode()))
             if self._scope["path"].startswith("/api/") and b"cache-control" not in present:
                 headers.append((b"cache-control", b"no-store"))
             message["headers"] = headers
         await self._send(message)
+
+
+def _is_preflight(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    return scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
 
 
 def route_template(scope: Mapping[str, Any], templates: Mapping[Any, str]) -> str:

@@ -82,16 +82,25 @@ def protocol_router(prefix: str = "", *, tags: Sequence[str] = (), **options: An
     )
 
 
+class PublicRoute(Route):
+    """A protocol route for anybody: it knows no cookie, so pages of every origin may call it (CORS)."""
+
+
 def protocol_route(
     path: str, endpoint: Handler, *, methods: Collection[str], name: str | None = None
-) -> Route:
-    """A plain Starlette route on the protocol surface: half the cost of a FastAPI one, documented by hand."""
+) -> PublicRoute:
+    """A plain Starlette route on the protocol surface: half the cost of a FastAPI one, documented by hand.
+
+    Wallets and directories that live in a browser may call it: the edge answers their preflight requests.
+    """
 
     async def handle(request: Request) -> Response:
         request.state.surface = PROTOCOL
         return await endpoint(request)
 
-    return Route(path, handle, methods=list(methods), name=name or endpoint.__name__, include_in_schema=False)
+    return PublicRoute(
+        path, handle, methods=list(methods), name=name or endpoint.__name__, include_in_schema=False
+    )
 
 
 async def form_body(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> dict[str, str]:
