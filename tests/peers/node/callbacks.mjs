@@ -10,7 +10,7 @@ export function callbacks(holder) {
     generateRandom: (length) => randomBytes(length),
     clientAuthentication: clientAuthenticationAnonymous(),
     signJwt: async (signer, { header, payload }) => {
-      if (signer.method !== "jwk") throw new Error(`cannot sign with ${signer.method}`);
+      if (signer.method !== "jwk" && signer.method !== "x5c") throw new Error(`cannot sign with ${signer.method}`);
       return { jwt: await signJwt(holder, header, payload), signerJwk: publicOf(holder) };
     },
     verifyJwt: async (signer, { compact }) => {

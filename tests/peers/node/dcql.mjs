@@ -6,7 +6,7 @@ function theirs({ format, vct, claims, holder_bound, authority_key_ids }) {
   const type = format === "dc+sd-jwt" ? { vct } : { type: [vct] };
   return {
     credential_format: format, ...type, claims, cryptographic_holder_binding: holder_bound,
-    authority: { type: "aki", values: authority_key_ids },
+    ...(authority_key_ids ? { authority: { type: "aki", values: authority_key_ids } } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 // Web Crypto around JWKs, so that every peer signs and verifies ES256 in the same few lines.
-import { createHash, webcrypto } from "node:crypto";
+import { createHash, webcrypto, X509Certificate } from "node:crypto";
 
 const EC = { name: "ECDSA", namedCurve: "P-256" };
 const ES256 = { name: "ECDSA", hash: "SHA-256" };
@@ -23,4 +23,13 @@ export const sha256 = (data) => createHash("sha256").update(data).digest();
 export async function signJwt(jwk, header, payload) {
   const input = `${b64url(JSON.stringify(header))}.${b64url(JSON.stringify(payload))}`;
   return `${input}.${await sign(jwk, input)}`;
+}
+
+// the key of the leaf in a token's x5c, once its chain holds below the network's root (base64 DER)
+export function keyUnder(root, token) {
+  const { x5c } = JSON.parse(Buffer.from(token.split(".")[0], "base64url"));
+  const [leaf, issuing] = x5c.map((one) => new X509Certificate(Buffer.from(one, "base64")));
+  const anchor = new X509Certificate(Buffer.from(root, "base64"));
+  if (!leaf.verify(issuing.publicKey) || !issuing.verify(anchor.publicKey)) throw new Error("the chain does not hold");
+  return leaf.publicKey.export({ format: "jwk" });
 }

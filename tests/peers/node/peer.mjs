@@ -3,10 +3,13 @@
 import { createInterface } from "node:readline";
 import * as dcql from "./dcql.mjs";
 import * as federation from "./federation.mjs";
+import * as https from "./https.mjs";
 import * as sdjwt from "./sdjwt.mjs";
 import * as statusList from "./status_list.mjs";
 import * as vci from "./vci.mjs";
+import * as vciIssuer from "./vci_issuer.mjs";
 import * as vp from "./vp.mjs";
+import * as vpVerifier from "./vp_verifier.mjs";
 
 const operations = {
   "https.get": async ({ url }) => {
@@ -23,8 +26,13 @@ const operations = {
   "sdjwt.verify": sdjwt.verify,
   "status_list.read": statusList.read,
   "status_list.make": statusList.make,
+  "https.start": https.start,
+  "issuer.report": vciIssuer.report,
+  "issuer.serve": vciIssuer.serve,
   "vci.metadata": vci.metadata,
   "vci.receive": vci.receive,
+  "verifier.ask": vpVerifier.ask,
+  "verifier.report": vpVerifier.report,
   "vp.answer": vp.answer,
 };
 
@@ -45,3 +53,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   process.stdout.write(JSON.stringify(answer) + "\n");
 }
+process.exit(0); // a server may still be listening

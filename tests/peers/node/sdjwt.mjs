@@ -1,7 +1,7 @@
 // npm @sd-jwt/sd-jwt-vc: issuer, holder and verifier of SD-JWT VCs.
 import { digest, generateSalt } from "@sd-jwt/crypto-nodejs";
 import { SDJwtVcInstance } from "@sd-jwt/sd-jwt-vc";
-import { sign, verify as verifySignature } from "./keys.mjs";
+import { keyUnder, sign, verify as verifySignature } from "./keys.mjs";
 
 const instance = (config) =>
   new SDJwtVcInstance({ hasher: digest, hashAlg: "sha-256", saltGenerator: generateSalt, signAlg: "ES256", kbSignAlg: "ES256",
@@ -16,13 +16,15 @@ export async function present({ credential, frame, jwk, aud, nonce, iat }) {
     .present(credential, frame, jwk ? { kb: { payload: { aud, nonce, iat } } } : undefined);
 }
 
-// statusToken: what a fetch of the credential's status list would have returned; it is really checked
-export async function verify({ token, issuer, holder, nonce, now, required, statusToken }) {
+// issuer: the key of issuer and status list, or root: the anchor below which both must have their leaves.
+// statusToken: what a fetch of the status list would have returned; without it this package fetches it itself.
+export async function verify({ token, issuer, root, holder, nonce, now, required, statusToken }) {
+  const of = (data) => issuer ?? keyUnder(root, data);
   const sdjwt = instance({
-    verifier: (data, signature) => verifySignature(issuer, data, signature),
+    verifier: (data, signature) => verifySignature(of(data), data, signature),
     kbVerifier: (data, signature, payload) => verifySignature(holder ?? payload.cnf.jwk, data, signature),
-    statusListFetcher: async () => statusToken,
-    statusVerifier: (data, signature) => verifySignature(issuer, data, signature),
+    ...(statusToken ? { statusListFetcher: async () => statusToken } : {}),
+    statusVerifier: (data, signature) => verifySignature(of(data), data, signature),
     statusValidator: async (status) => {
       if (status !== 0) throw new Error(`status ${status}`);
     },

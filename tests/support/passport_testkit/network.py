@@ -124,7 +124,7 @@ class TrustRegistrySimulator:
         types: Iterable[str] = ("StaffIdentity", "Employment"),
     ) -> NetworkEntity:
         """A trust that may issue these types from now for a year."""
-        grants = [self.authorization("issue", vct(kind), max_validity_s=YEAR_S) for kind in types]
+        grants = [self.authorization("issue", self.vct(kind), max_validity_s=YEAR_S) for kind in types]
         return self._enrol(entity_id, name, MarkRole.CREDENTIAL_ISSUER, ("credential", "status"), grants)
 
     def enrol_verifier(
@@ -138,10 +138,14 @@ class TrustRegistrySimulator:
         """A trust that may ask for these claims by type name for these movement types."""
         asked = asks or {"StaffIdentity": [("given_names",), ("family_name",), ("birthdate",)]}
         grants = [
-            self.authorization("ask", vct(kind), claims=tuple(map(tuple, paths)), purposes=purposes)
+            self.authorization("ask", self.vct(kind), claims=tuple(map(tuple, paths)), purposes=purposes)
             for kind, paths in asked.items()
         ]
         return self._enrol(entity_id, name, MarkRole.CREDENTIAL_VERIFIER, ("request",), grants)
+
+    def vct(self, name: str, version: int = 1) -> str:
+        """The identifier of a credential type of this registry's network."""
+        return f"{self.trust_file.vct_base}/{name}/{version}"
 
     def authorization(self, action: str, kind: str, **more: Any) -> Authorization:
         """A permission from yesterday for a year."""
