@@ -122,8 +122,8 @@ async def test_a_reservation_that_was_ended_is_never_recorded_as_issued(issuer: 
     async with issuer.ctx.db.write() as conn:
         assert await credentials.reserve(conn, draft)
     async with issuer.ctx.db.write() as conn:
-        assert await credentials.abandon_prepared(conn, before=now, now=now) == 1
-        assert await credentials.abandon_prepared(conn, before=now, now=now) == 0
+        assert len(await credentials.abandon_prepared(conn, before=now, now=now)) == 1
+        assert await credentials.abandon_prepared(conn, before=now, now=now) == []
     async with issuer.ctx.db.write() as conn:
         assert not await credentials.mark_issued(conn, {draft.id: "sha"}, now)
 

@@ -44,6 +44,8 @@ from passport_shared.wire import catalogue
 
 # With lists at most 70 % full, that many random tries miss once in 10^9 requests.
 INDEX_TRIES = 64
+NOTHING_ISSUED = (PassportState.ON_HOLD, PassportState.CLOSED)
+"""States of a passport in which nothing is issued for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +143,7 @@ async def _plan(
     now = ctx.clock.now().replace(microsecond=0)
     kind = catalogue.TYPES[dataset.type]
     vct = catalogue.vct(ctx.vct_base, kind.name, kind.version)
-    if grant.passport_state in (PassportState.ON_HOLD, PassportState.CLOSED) or dataset.claims is None:
+    if grant.passport_state in NOTHING_ISSUED or dataset.claims is None:
         raise _denied("the offer is over")
     authority = await authority_to_issue(ctx, tenant, vct)
     if authority is None or authority.finding is not Finding.AUTHORISED or authority.authorization is None:
@@ -180,6 +182,11 @@ async def _reserve(ctx: Context, plan: _Plan) -> tuple[list[Credential], list[di
     """One transaction: nonce, indices, rows, audit entry."""
     nonce_hash = hashlib.sha256(plan.proofs.nonce.encode("ascii")).hexdigest()
     async with ctx.db.write() as conn:
+        await passports.hold_row(conn, plan.grant.passport_id)
+        # Asked again where nobody can change it before the commit: the offer may have ended since the check.
+        grant = await offers.grant_of(conn, plan.tenant.ods, plan.grant.token_hash, plan.now)
+        if grant is None or grant.passport_state in NOTHING_ISSUED:
+            raise _denied("the offer is over")
         if not await nonces.use(conn, nonce_hash, plan.now + 2 * NONCE_LIFE):
             raise ProtocolError("invalid_nonce", "the nonce was used before: fetch a new one")
         await offers.hold_dataset(conn, plan.dataset.id)
@@ -197,7 +204,7 @@ async def _reserve(ctx: Context, plan: _Plan) -> tuple[list[Credential], list[di
             details={
                 "credentials": [credential.id for credential, _ in reserved],
                 "vct": plan.vct,
-                "superseded": superseded,
+                "superseded": [ended.id for ended in superseded],
             },
         )
     return [credential for credential, _ in reserved], [content for _, content in reserved]
@@ -285,6 +292,7 @@ async def _record(ctx: Context, plan: _Plan, reserved: Sequence[Credential], tok
         for credential, token in zip(reserved, tokens, strict=True)
     }
     async with ctx.db.write() as conn:
+        await passports.hold_row(conn, plan.grant.passport_id)
         if not await credentials.mark_issued(conn, digests, plan.now):
             raise _denied("a later request for the same credential has taken over")
         first = await passports.activate(conn, plan.grant.passport_id, plan.now)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from passport_issuer.context import Context
 from passport_issuer.operations.offers import HOLDER
 from passport_issuer.rules.passports import ReasonCode
-from passport_issuer.store import credentials, notifications
+from passport_issuer.store import credentials, notifications, passports
 from passport_issuer.store.offers import Grant
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.tenancy import Tenant
@@ -34,16 +34,20 @@ async def notify(
         ProtocolError: invalid_notification_id for an id this token was not given.
     """
     now = ctx.clock.now()
+    superseded: list[str] = []
     async with ctx.db.write() as conn:
+        await passports.hold_row(conn, grant.passport_id)
         concerned = await credentials.of_notification(conn, grant.offer_id, notification_id)
         if not concerned:
             raise ProtocolError("invalid_notification_id", "the token was given no such notification_id")
         if not await notifications.first(conn, notification_id, event.value, now):
             return
         if event is NotificationEvent.ACCEPTED:
-            await credentials.acknowledge(conn, notification_id, now)
-            for credential in concerned:
-                await credentials.supersede_earlier(conn, credential, now)
+            kept = await credentials.acknowledge(conn, notification_id, now)
+            # What was ended meanwhile replaces nothing: a newer one may have ended it.
+            for credential in [credential for credential in concerned if credential.id in kept]:
+                ended = await credentials.supersede_earlier(conn, credential, now)
+                superseded += [one.id for one in ended]
         else:
             ids = [credential.id for credential in concerned]
             await credentials.revoke(conn, ids, ReasonCode.HOLDER_REQUEST, now)
@@ -53,5 +57,8 @@ async def notify(
             subject_ref=grant.passport_id,
             actor=HOLDER,
             organisation=tenant.ods,
-            details={"credentials": [credential.id for credential in concerned]},
+            details={
+                "credentials": [credential.id for credential in concerned],
+                "superseded": superseded,
+            },
         )

@@ -133,7 +133,7 @@ async def create(
     async with ctx.db.read() as conn:
         records = await evidence.load_records(conn, staff)
     _check_identity(records)
-    passport = await _ensure_passport(ctx, staff)
+    passport = await _ensure_passport(ctx, staff, actor)
     if passport.state in (PassportState.ON_HOLD, PassportState.CLOSED):
         raise WrongState(f"The passport is {passport.state.value}.")
     assessment = await assess_records(ctx, tenant, records, passport.holder_ref, types)
@@ -243,7 +243,7 @@ async def _staff(ctx: Context, tenant: Tenant, staff_id: str) -> StaffMember:
     return staff
 
 
-async def _ensure_passport(ctx: Context, staff: StaffMember) -> Passport:
+async def _ensure_passport(ctx: Context, staff: StaffMember, actor: Actor) -> Passport:
     async with ctx.db.read() as conn:
         found = await passports.passport_of(conn, staff.ods, staff.id)
     if found is not None:
@@ -256,12 +256,25 @@ async def _ensure_passport(ctx: Context, staff: StaffMember) -> Passport:
         holder_ref=random_token(16),
         reason_code=None,
         created_at=ctx.clock.now(),
-        created_by=staff.created_by,
+        created_by=actor.ref,
         first_issued_at=None,
         version=1,
     )
     async with ctx.db.write() as conn:
-        return await passports.ensure_passport(conn, passport)
+        if await passports.add_passport(conn, passport):
+            await ctx.audit.record(
+                conn,
+                kind="passport.created",
+                subject_ref=passport.id,
+                actor=actor.as_dict(),
+                organisation=staff.ods,
+                details={"staff": staff.id},
+            )
+            return passport
+        # Somebody else was first: theirs is the person's passport.
+        found = await passports.passport_of(conn, staff.ods, staff.id)
+    assert found is not None  # noqa: S101 - a unique key said so
+    return found
 
 
 async def get(ctx: Context, tenant: Tenant, offer_id: str) -> Offer:

@@ -6,7 +6,11 @@ reason code stays with the trust and the holder. Every change marks the status l
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
@@ -63,7 +67,14 @@ async def hold(ctx: Context, tenant: Tenant, passport_id: str, reason: ReasonCod
         NotFound, WrongState.
     """
     live = (PassportState.INVITED, PassportState.IDENTITY_PENDING, PassportState.ACTIVE)
-    return await _change(ctx, tenant, passport_id, live, PassportState.ON_HOLD, reason, actor)
+
+    async def change(conn: AsyncConnection) -> bool:
+        return await passports.change_state(
+            conn, passport_id, come_from=live, to=PassportState.ON_HOLD, reason=reason
+        )
+
+    details = {"reason_code": reason.value}
+    return await _change(ctx, tenant, passport_id, change, "passport.held", details, actor)
 
 
 async def reinstate(ctx: Context, tenant: Tenant, passport_id: str, actor: Actor) -> Passport:
@@ -72,33 +83,34 @@ async def reinstate(ctx: Context, tenant: Tenant, passport_id: str, actor: Actor
     Raises:
         NotFound, WrongState.
     """
-    held = (PassportState.ON_HOLD,)
-    passport = await get(ctx, tenant, passport_id)
-    to = PassportState.ACTIVE if passport.first_issued_at else PassportState.INVITED
-    return await _change(ctx, tenant, passport_id, held, to, None, actor)
+
+    async def change(conn: AsyncConnection) -> bool:
+        return await passports.reinstate(conn, passport_id)
+
+    return await _change(ctx, tenant, passport_id, change, "passport.reinstated", None, actor)
 
 
 async def _change(
     ctx: Context,
     tenant: Tenant,
     passport_id: str,
-    come_from: tuple[PassportState, ...],
-    to: PassportState,
-    reason: ReasonCode | None,
+    change: Callable[[AsyncConnection], Awaitable[bool]],
+    kind: str,
+    details: Mapping[str, Any] | None,
     actor: Actor,
 ) -> Passport:
     passport = await get(ctx, tenant, passport_id)
     async with ctx.db.write() as conn:
-        if not await passports.change_state(conn, passport_id, come_from=come_from, to=to, reason=reason):
+        if not await change(conn):
             raise WrongState(f"The passport is {passport.state.value}.")
         await credentials.touch_passport(conn, passport_id)
         await ctx.audit.record(
             conn,
-            kind="passport.held" if to is PassportState.ON_HOLD else "passport.reinstated",
+            kind=kind,
             subject_ref=passport_id,
             actor=actor.as_dict(),
             organisation=tenant.ods,
-            details={"reason_code": reason.value} if reason else None,
+            details=details,
         )
     return await get(ctx, tenant, passport_id)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_issuer.context import Context
 from passport_issuer.operations.offers import HOLDER
 from passport_issuer.rules import codes
@@ -80,7 +82,7 @@ async def redeem(
                 expires_at=now + TOKEN_LIFE,
             )
             kind = "credential_offer.redeemed"
-        elif right and offer.state is OfferState.ACCEPTED:
+        elif right and await _is_redeemed(conn, tenant, offer_id):
             await offers.revoke_tokens(conn, offer_id, now)
             kind = "credential_offer.replayed"
         else:
@@ -96,6 +98,12 @@ async def redeem(
     return TokenAnswer(
         access_token=token, expires_in=int(TOKEN_LIFE.total_seconds()), authorization_details=details
     )
+
+
+async def _is_redeemed(conn: AsyncConnection, tenant: Tenant, offer_id: str) -> bool:
+    """Read after our own try: whoever was first at the same moment has committed by then."""
+    offer = await offers.get_offer(conn, tenant.ods, offer_id)
+    return offer is not None and offer.state is OfferState.ACCEPTED
 
 
 async def grant_of(ctx: Context, tenant: Tenant, access_token: str) -> Grant | None:

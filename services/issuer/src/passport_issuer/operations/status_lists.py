@@ -49,34 +49,46 @@ def document_name(ods: str, list_id: str) -> str:
 
 
 def usable(lists: list[StatusListRow], now: datetime) -> StatusListRow | None:
-    """The list the next index comes from: the oldest that is announced long enough and not full."""
-    room = [row for row in lists if row.usable_from <= now and row.allocated < row.size * FULL_AT]
+    """The list the next index comes from: the oldest that is served, announced long enough and not full."""
+    served = [row for row in lists if row.published_at is not None and row.usable_from <= now]
+    room = [row for row in served if row.allocated < row.size * FULL_AT]
     return room[0] if room else None
 
 
 async def ensure_lists(ctx: Context, tenant: Tenant) -> None:
     """Make the tenant's first list, or the next one while the newest still has room; publish what is new."""
-    now = ctx.clock.now()
     async with ctx.db.read() as conn:
         lists = await store.lists_of(conn, tenant.ods)
-    if lists and lists[-1].allocated < lists[-1].size * NEXT_AT:
-        return
-    row = StatusListRow(
+    if _another_is_needed(lists):
+        async with ctx.db.write() as conn:
+            # Asked again while the tenant is held: two replicas need one list, not two.
+            await store.hold_tenant(conn, tenant.ods)
+            lists = await store.lists_of(conn, tenant.ods)
+            if _another_is_needed(lists):
+                made = _new_list(tenant, ctx.clock.now(), first=not lists)
+                await store.insert_list(conn, made)
+                lists.append(made)
+    for row in lists:
+        if row.published_at is None:
+            await publish(ctx, tenant, row)
+
+
+def _another_is_needed(lists: list[StatusListRow]) -> bool:
+    return all(row.allocated >= row.size * NEXT_AT for row in lists)
+
+
+def _new_list(tenant: Tenant, now: datetime, *, first: bool) -> StatusListRow:
+    return StatusListRow(
         id=random_token(16),
         ods=tenant.ods,
         size=SIZE,
         allocated=0,
-        usable_from=now + ANNOUNCED_FOR if lists else now,
+        usable_from=now if first else now + ANNOUNCED_FOR,
         version=1,
         published_version=0,
         published_at=None,
         created_at=now,
     )
-    async with ctx.db.write() as conn:
-        # Asked again inside the transaction: two replicas need one list, not two.
-        if len(await store.lists_of(conn, tenant.ods)) == len(lists):
-            await store.insert_list(conn, row)
-    await publish(ctx, tenant, row)
 
 
 async def publish_due(ctx: Context) -> int:

@@ -7,13 +7,14 @@ claims they held; used nonces go when they can no longer be replayed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from passport_issuer.context import Context
 from passport_issuer.store import credentials, nonces, offers
 
 # Longer than any request lives: a reservation this old belongs to a process that is gone.
 ABANDONED_AFTER = timedelta(minutes=2)
+SWEEPER = {"system": "sweep"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,38 @@ class Swept:
 
 async def sweep(ctx: Context) -> Swept:
     """Run once."""
+    # Three transactions: each is whole by itself, and none holds what another's rivals wait for.
     now = ctx.clock.now()
+    abandoned = await _abandon(ctx, now)
+    expired = await _expire(ctx, now)
     async with ctx.db.write() as conn:
-        abandoned = await credentials.abandon_prepared(conn, before=now - ABANDONED_AFTER, now=now)
-        expired = await offers.expire(conn, now)
         forgotten = await nonces.forget(conn, now)
     return Swept(abandoned=abandoned, expired_offers=expired, forgotten_nonces=forgotten)
+
+
+async def _abandon(ctx: Context, now: datetime) -> int:
+    async with ctx.db.write() as conn:
+        ended = await credentials.abandon_prepared(conn, before=now - ABANDONED_AFTER, now=now)
+        by_passport: dict[tuple[str, str], list[str]] = {}
+        for one in ended:
+            by_passport.setdefault((one.ods, one.passport_id), []).append(one.id)
+        for (ods, passport_id), ids in by_passport.items():
+            await ctx.audit.record(
+                conn,
+                kind="credential.abandoned",
+                subject_ref=passport_id,
+                actor=SWEEPER,
+                organisation=ods,
+                details={"credentials": ids},
+            )
+    return len(ended)
+
+
+async def _expire(ctx: Context, now: datetime) -> int:
+    async with ctx.db.write() as conn:
+        expired = await offers.expire(conn, now)
+        for ods, offer_id in expired:
+            await ctx.audit.record(
+                conn, kind="credential_offer.expired", subject_ref=offer_id, actor=SWEEPER, organisation=ods
+            )
+    return len(expired)

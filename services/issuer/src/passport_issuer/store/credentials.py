@@ -62,8 +62,17 @@ async def reserve(conn: AsyncConnection, credential: Credential) -> bool:
     return await insert_once(conn, t.credentials, as_row(credential))
 
 
-async def supersede_unconfirmed(conn: AsyncConnection, dataset_id: str, now: datetime) -> int:
-    """End every credential of a dataset that no wallet acknowledged; how many."""
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A credential that one statement ended, and whose it was."""
+
+    id: str
+    ods: str
+    passport_id: str
+
+
+async def supersede_unconfirmed(conn: AsyncConnection, dataset_id: str, now: datetime) -> list[Ended]:
+    """End every credential of a dataset that no wallet acknowledged."""
     credentials = t.credentials
     return await _end(
         conn,
@@ -94,7 +103,7 @@ async def predecessor(
     credentials = t.credentials
     query = (
         select(credentials.c.id)
-        .where(*_earlier(passport_id, kind, source_ref, offer_id))
+        .where(*_of_other_offers(passport_id, kind, source_ref, offer_id), credentials.c.state.in_(_LIVE))
         .order_by(credentials.c.issued_at.desc())
         .limit(1)
     )
@@ -127,8 +136,8 @@ async def of_notification(conn: AsyncConnection, offer_id: str, notification_id:
     return await many(conn, query, Credential)
 
 
-async def acknowledge(conn: AsyncConnection, notification_id: str, now: datetime) -> int:
-    """Record that a wallet keeps the credentials of one answer; how many became active."""
+async def acknowledge(conn: AsyncConnection, notification_id: str, now: datetime) -> set[str]:
+    """Record that a wallet keeps the credentials of one answer; the ids of those that became active."""
     credentials = t.credentials
     changed = await conn.execute(
         update(credentials)
@@ -137,13 +146,25 @@ async def acknowledge(conn: AsyncConnection, notification_id: str, now: datetime
             credentials.c.state == CredentialState.ISSUED.value,
         )
         .values(state=CredentialState.ACTIVE.value, acknowledged_at=now)
+        .returning(credentials.c.id)
     )
-    return changed.rowcount
+    return {row.id for row in changed}
 
 
-async def supersede_earlier(conn: AsyncConnection, credential: Credential, now: datetime) -> int:
-    """End the live credentials of earlier offers that this one replaces; how many."""
-    where = _earlier(credential.passport_id, credential.type, credential.source_ref, credential.offer_id)
+async def supersede_earlier(conn: AsyncConnection, credential: Credential, now: datetime) -> list[Ended]:
+    """End the credentials of other offers that were reserved before this one and that it replaces.
+
+    One that is still being signed is ended too. Ids grow with time, and a passport's reservations follow each
+    other (``passports.hold_row``).
+    """
+    credentials = t.credentials
+    where = [
+        *_of_other_offers(
+            credential.passport_id, credential.type, credential.source_ref, credential.offer_id
+        ),
+        credentials.c.id < credential.id,
+        credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
+    ]
     return await _end(conn, where, to=CredentialState.SUPERSEDED, reason=ReasonCode.DATA_CHANGED, now=now)
 
 
@@ -156,14 +177,11 @@ async def revoke(
         credentials.c.id.in_(credential_ids),
         credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
     ]
-    return await _end(conn, where, to=CredentialState.REVOKED, reason=reason, now=now)
+    return len(await _end(conn, where, to=CredentialState.REVOKED, reason=reason, now=now))
 
 
-async def abandon_prepared(conn: AsyncConnection, *, before: datetime, now: datetime) -> int:
-    """End what was reserved and never recorded as issued: a signature may exist, so it is revoked.
-
-    How many.
-    """
+async def abandon_prepared(conn: AsyncConnection, *, before: datetime, now: datetime) -> list[Ended]:
+    """End what was reserved and never recorded as issued: a signature may exist, so it is revoked."""
     credentials = t.credentials
     where = [credentials.c.state == CredentialState.PREPARED.value, credentials.c.prepared_at <= before]
     return await _end(conn, where, to=CredentialState.ABANDONED, reason=None, now=now)
@@ -204,7 +222,9 @@ async def list_credentials(
     return [as_value(Credential, row._mapping) for row in rows], following
 
 
-def _earlier(passport_id: str, kind: str, source_ref: str, offer_id: str) -> list[ColumnElement[bool]]:
+def _of_other_offers(
+    passport_id: str, kind: str, source_ref: str, offer_id: str
+) -> list[ColumnElement[bool]]:
     credentials = t.credentials
     return [
         credentials.c.passport_id == passport_id,
@@ -212,7 +232,6 @@ def _earlier(passport_id: str, kind: str, source_ref: str, offer_id: str) -> lis
         # A person holds one of each type, and one Employment per post.
         or_(credentials.c.type != _ONE_PER_POST, credentials.c.source_ref == source_ref),
         credentials.c.offer_id != offer_id,
-        credentials.c.state.in_(_LIVE),
     ]
 
 
@@ -223,13 +242,16 @@ async def _end(
     to: CredentialState,
     reason: ReasonCode | None,
     now: datetime,
-) -> int:
+) -> list[Ended]:
+    credentials = t.credentials
     ended = await conn.execute(
-        update(t.credentials)
+        update(credentials)
         .where(*where)
         .values(state=to.value, reason_code=reason.value if reason else None, ended_at=now)
-        .returning(t.credentials.c.status_list_id)
+        .returning(
+            credentials.c.id, credentials.c.ods, credentials.c.passport_id, credentials.c.status_list_id
+        )
     )
-    touched = [row.status_list_id for row in ended]
-    await status_lists.touch(conn, set(touched))
-    return len(touched)
+    rows = ended.all()
+    await status_lists.touch(conn, {row.status_list_id for row in rows})
+    return [Ended(id=row.id, ods=row.ods, passport_id=row.passport_id) for row in rows]

@@ -231,14 +231,19 @@ async def grant_of(conn: AsyncConnection, ods: str, token_hash: str, now: dateti
     return await one(conn, query, Grant)
 
 
-async def expire(conn: AsyncConnection, now: datetime) -> int:
-    """Close offers that ran out, and forget the datasets of every offer that is over; how many ran out."""
+async def expire(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
+    """Close offers that ran out, and forget the datasets of every offer that is over.
+
+    The (organisation, id) of those that ran out.
+    """
     offers, tokens = t.credential_offers, t.access_tokens_table
     expired = await conn.execute(
         update(offers)
         .where(offers.c.state == OfferState.OFFERED.value, offers.c.expires_at <= now)
         .values(state=OfferState.EXPIRED.value)
+        .returning(offers.c.ods, offers.c.id)
     )
+    ran_out = [(row.ods, row.id) for row in expired]
     live = select(tokens.c.offer_id).where(tokens.c.expires_at > now, tokens.c.revoked_at.is_(None))
     over = (
         select(offers.c.id)
@@ -252,7 +257,7 @@ async def expire(conn: AsyncConnection, now: datetime) -> int:
     )
     await _forget_claims(conn, [row.id for row in await conn.execute(over)])
     await conn.execute(delete(tokens).where(tokens.c.expires_at <= now))
-    return expired.rowcount
+    return ran_out
 
 
 async def _forget_claims(conn: AsyncConnection, offer_ids: Sequence[str]) -> None:

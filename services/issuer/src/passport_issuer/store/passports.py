@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import PassportState, ReasonCode
@@ -30,12 +30,19 @@ class Passport:
     version: int
 
 
-async def ensure_passport(conn: AsyncConnection, passport: Passport) -> Passport:
-    """Write a person's passport unless there is one; the one there is."""
-    await insert_once(conn, t.passports, as_row(passport))
-    found = await passport_of(conn, passport.ods, passport.staff_id)
-    assert found is not None  # noqa: S101 - it was written above or before
-    return found
+async def add_passport(conn: AsyncConnection, passport: Passport) -> bool:
+    """Write a person's passport unless there is one; whether it was written."""
+    return await insert_once(conn, t.passports, as_row(passport))
+
+
+async def hold_row(conn: AsyncConnection, passport_id: str) -> None:
+    """Make rivals for this passport wait until this transaction is over, on either database.
+
+    Whoever changes a passport's credentials takes this row first: issuing, notifying and putting on hold then
+    follow each other, whatever replica does them, and no two of them wait for each other in a circle.
+    """
+    table = t.passports
+    await conn.execute(update(table).where(table.c.id == passport_id).values(version=table.c.version))
 
 
 async def passport_of(conn: AsyncConnection, ods: str, staff_id: str) -> Passport | None:
@@ -65,6 +72,20 @@ async def change_state(
         .values(
             state=to.value, reason_code=reason.value if reason else None, version=t.passports.c.version + 1
         )
+    )
+    return changed.rowcount == 1
+
+
+async def reinstate(conn: AsyncConnection, passport_id: str) -> bool:
+    """Take a passport off hold, to what it is by what was issued; whether it was on hold."""
+    table = t.passports
+    invited = case(
+        (table.c.first_issued_at.is_(None), PassportState.INVITED.value), else_=PassportState.ACTIVE.value
+    )
+    changed = await conn.execute(
+        update(table)
+        .where(table.c.id == passport_id, table.c.state == PassportState.ON_HOLD.value)
+        .values(state=invited, reason_code=None, version=table.c.version + 1)
     )
     return changed.rowcount == 1
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import (
@@ -43,6 +43,12 @@ class StatusListRow:
 async def insert_list(conn: AsyncConnection, row: StatusListRow) -> None:
     """Write a new list."""
     await conn.execute(insert(t.status_lists).values(as_row(row)))
+
+
+async def hold_tenant(conn: AsyncConnection, ods: str) -> None:
+    """Make rivals for this tenant's lists wait until this transaction is over, on either database."""
+    tenants = t.tenants.tenants
+    await conn.execute(update(tenants).where(tenants.c.ods == ods).values(name=tenants.c.name))
 
 
 async def lists_of(conn: AsyncConnection, ods: str) -> list[StatusListRow]:
@@ -112,7 +118,12 @@ async def published(conn: AsyncConnection, list_id: str, *, version: int, at: da
     lists = t.status_lists
     changed = await conn.execute(
         update(lists)
-        .where(and_(lists.c.id == list_id, lists.c.published_version <= version))
+        .where(
+            lists.c.id == list_id,
+            lists.c.published_version <= version,
+            # Of one version too, what was read earlier may say less: a change can fall between two reads.
+            or_(lists.c.published_at.is_(None), lists.c.published_at <= at),
+        )
         .values(published_version=version, published_at=at)
     )
     return changed.rowcount == 1
