@@ -110,6 +110,10 @@ async def test_after_the_pin_the_holder_reviews_and_says_it_is_right(issuer: Iss
     outline(page)
     for shown in ("Okonkwo-Price", "Consultant urologist", "Enhanced with barred lists", "Fire safety"):
         assert shown in page.text
+    # names once, days and codes in words
+    assert page.text.count("<dd>\n          Okonkwo-Price") == 1
+    assert "9 March 1981" in page.text
+    assert not re.search(r">\s*(\d{4}-\d{2}-\d{2}|[A-Z]+_[A-Z_]+)\s*<", page.text)
     assert "holder_ref" not in page.text
     assert (await browser.send("right")).status_code == 303
     assert (await issuer.call("GET", f"/offers/{offer['id']}")).json()["reviewed"] is True
@@ -143,9 +147,11 @@ async def test_wrong_pins_here_and_at_the_token_endpoint_are_counted_together(is
     browser, offer = await _page(issuer)
     await browser.get()
     wrong = f"{(int(offer['tx_code']) + 1) % 1_000_000:06d}"
-    for _ in range(3):
+    for left in (4, 3, 2):
         page = await browser.send("pin", pin=wrong)
         assert page.status_code == 422
+        assert f"Tries left: {left}." in page.text
+        assert "<title>Error: Collect" in page.text
         outline(page)
     wallet = issuer.wallet()
     document = await wallet.read_offer(offer["credential_offer"])
@@ -166,6 +172,13 @@ async def test_a_pin_that_is_no_pin_costs_nothing(issuer: IssuerBench) -> None:
     for given in ("", "12345", "abcdef", "１２３４５６"):
         assert (await browser.send("pin", pin=given)).status_code == 422
     assert (await issuer.call("GET", f"/offers/{offer['id']}")).json()["pin_tries_left"] == 5
+
+
+async def test_a_pin_may_be_typed_in_groups(issuer: IssuerBench) -> None:
+    browser, offer = await _page(issuer)
+    await browser.get()
+    given = f" {offer['tx_code'][:3]} {offer['tx_code'][3:]} "
+    assert (await browser.send("pin", pin=given)).status_code == 303
 
 
 async def test_another_site_cannot_press_the_buttons(issuer: IssuerBench) -> None:

@@ -24,6 +24,7 @@ from passport_shared.service.health import Check, health_routes
 from passport_shared.service.middleware import PROTOCOL, Edge, EdgeOptions, default_surface, error_response
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.observability import Metrics
+from passport_shared.service.pages import Pages, is_reader
 from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
@@ -133,6 +134,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def by_status(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+        pages: Pages | None = getattr(request.app.state, "pages", None)
+        if error.status_code == 404 and pages is not None and is_reader(request):
+            return pages.not_found(request)
         return error_response(_from_status(error), request.scope)
 
     app.add_exception_handler(PassportError, passport_error)

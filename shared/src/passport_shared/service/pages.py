@@ -16,6 +16,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from typing import Any
 
@@ -26,6 +27,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 LOCALES = ("en-GB", "cy")
+QUIET_ZONE = 4
+"""Modules of white around a QR code (ISO/IEC 18004)."""
 LANGUAGE_COOKIE = "__Host-language"
 FORGERY_COOKIE = "__Host-csrf"
 STYLESHEET_PATH = "/assets/passport.css"
@@ -75,9 +78,16 @@ def choose_locale(request: Request) -> str:
     return "en-GB"
 
 
+def is_reader(request: Request) -> bool:
+    """Whether a person's browser asks for a page, rather than a program for a document."""
+    return request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+
+
 def qr_svg(text: str) -> str:
     """A QR code of ``text`` as a ``data:`` URL of an SVG image, for an ``img`` element."""
-    return segno.make(text, error="m", micro=False).svg_data_uri(border=2, svgclass=None, lineclass=None)
+    return segno.make(text, error="m", micro=False).svg_data_uri(
+        border=QUIET_ZONE, light="white", svgclass=None, lineclass=None
+    )
 
 
 def qr_image(text: str, kind: str, *, scale: int = 8) -> bytes:
@@ -85,7 +95,7 @@ def qr_image(text: str, kind: str, *, scale: int = 8) -> bytes:
     import io
 
     buffer = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(buffer, kind=kind, scale=scale, border=2)
+    segno.make(text, error="m", micro=False).save(buffer, kind=kind, scale=scale, border=QUIET_ZONE)
     return buffer.getvalue()
 
 
@@ -136,6 +146,11 @@ class Pages:
     def say(self, key: str, locale: str, **facts: object) -> str:
         """The words for ``key`` in one language, with ``{facts}`` filled in."""
         return self.words[key][locale].format(**facts)
+
+    def say_day(self, value: date, locale: str) -> str:
+        """A day as people write it: 3 May 2026."""
+        months = self.words["kit.months"][locale].split()
+        return f"{value.day} {months[value.month - 1]} {value.year}"
 
     def render(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,19 +15,18 @@ from starlette.routing import BaseRoute, Route
 
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
+from passport_issuer.http import offer_contents
 from passport_issuer.http.access import context_of
 from passport_issuer.operations import offers
 from passport_issuer.rules import codes
 from passport_issuer.rules.passports import OfferState, RejectionReason
-from passport_issuer.store.offers import Offer
+from passport_issuer.store.offers import MAX_WRONG_TX_CODES, Offer
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.pages import PAGE_HEADERS, ForgedForm, Pages, choose_locale, qr_svg
 from passport_shared.service.routes import form_body
 from passport_shared.service.tenancy import Tenant, TenantState
-from passport_shared.wire import catalogue
 
 REVIEW_COOKIE = "__Host-offer"
-_HIDDEN = ("holder_ref", "provenance")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ async def act(request: Request) -> Response:
             return await _give_pin(request, found, form)
         case "right" if _may_review(request, found):
             await offers.confirm_review(found.ctx, found.tenant, found.offer.id)
-            return _back(found)
+            return _back(found, "collect")
         case "wrong" if _may_review(request, found):
             return await _send_back(request, found, form)
         case _:
@@ -77,13 +75,13 @@ async def act(request: Request) -> Response:
 
 
 async def _give_pin(request: Request, found: _Found, form: Mapping[str, str]) -> Response:
-    given = form.get("pin", "").strip()
+    given = "".join(form.get("pin", "").split())
     if not codes.is_tx_code(given):
         return await _render(request, found, error="offer.pin_form", status=422)
     if not await offers.give_tx_code(found.ctx, found.tenant, found.offer.id, given):
         fresh = await _find(request)
         return await _render(request, fresh or found, error="offer.pin_wrong", status=422)
-    answer = _back(found)
+    answer = _back(found, "contents")
     cookie = codes.review_cookie(found.ctx.secrets.pages, found.offer.id, found.ctx.clock.now())
     answer.set_cookie(
         REVIEW_COOKIE,
@@ -129,36 +127,17 @@ async def _render(
         qr=qr_svg(links.by_reference),
         sections=await _sections(request, found) if _may_review(request, found) else None,
         reviewed=offer.reviewed,
+        tries_left=MAX_WRONG_TX_CODES - offer.wrong_tx_codes,
         error=error,
         reasons=[reason.value for reason in RejectionReason],
     )
 
 
-async def _sections(request: Request, found: _Found) -> list[dict[str, Any]]:
+async def _sections(request: Request, found: _Found) -> list[offer_contents.Section]:
     """What will be issued, in plain words: one section per record."""
-    locale = choose_locale(request)
-    sections = []
-    for dataset in await offers.review(found.ctx, found.offer):
-        kind = catalogue.TYPES[dataset.type]
-        rows = [
-            row
-            for name, value in (dataset.claims or {}).items()
-            if name not in _HIDDEN
-            for row in _rows(kind, (name,), value, locale)
-        ]
-        sections.append({"name": kind.display[locale]["name"], "rows": rows})
-    return sections
-
-
-def _rows(
-    kind: catalogue.CredentialType, path: tuple[str, ...], value: object, locale: str
-) -> list[tuple[str, str]]:
-    """A claim as rows of words; an object becomes one row per member, an image is only named."""
-    if isinstance(value, Mapping):
-        return [row for name, inner in value.items() for row in _rows(kind, (*path, name), inner, locale)]
-    if isinstance(value, str) and value.startswith("data:image/"):
-        return [(kind.label(path, locale), catalogue.value_label(True, locale))]
-    return [(kind.label(path, locale), catalogue.value_label(value, locale))]
+    pages, locale = _pages(request), choose_locale(request)
+    records = [(item.type, item.claims or {}) for item in await offers.review(found.ctx, found.offer)]
+    return offer_contents.sections(records, locale, lambda value: pages.say_day(value, locale))
 
 
 def _may_review(request: Request, found: _Found) -> bool:
@@ -167,9 +146,9 @@ def _may_review(request: Request, found: _Found) -> bool:
     return reviewed == found.offer.id
 
 
-def _back(found: _Found) -> RedirectResponse:
-    """Show the page again, so that a reload does nothing twice."""
-    address = f"/{found.tenant.ods}/o/{found.offer.id}"
+def _back(found: _Found, part: str = "") -> RedirectResponse:
+    """Show the page again, at one of its parts, so that a reload does nothing twice."""
+    address = f"/{found.tenant.ods}/o/{found.offer.id}{f'#{part}' if part else ''}"
     return RedirectResponse(address, status_code=303, headers=PAGE_HEADERS)
 
 

@@ -68,17 +68,17 @@ async def return_page(request: Request) -> Response:
     found = await by_link(ctx, tenant.ods, request.path_params["link"]) if tenant else None
     if tenant is None or found is None:
         return pages.not_found(request)
-    returned = await returning.redeem(
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    # A reload, or the page in the other language, brings nothing to redeem and is told the same.
+    returned = returning.came_back(found, browser) or await returning.redeem(
         ctx,
         found,
         response_code=request.query_params.get("response_code", ""),
-        browser=request.cookies.get(BROWSER_COOKIE, ""),
+        browser=browser,
     )
     if not returned:
         return pages.message(request, "not_returned", status=403, host=tenant.name)
-    response = pages.message(request, "shared", host=tenant.name)
-    response.delete_cookie(BROWSER_COOKIE, path="/", secure=True, httponly=True)
-    return response
+    return pages.message(request, "shared", host=tenant.name)
 
 
 async def privacy_page(request: Request) -> Response:

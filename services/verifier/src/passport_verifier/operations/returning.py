@@ -6,6 +6,8 @@ that was set when the request was opened. An answer that does not come back is n
 
 from __future__ import annotations
 
+import hmac
+
 from passport_verifier.context import Context
 from passport_verifier.operations.sealing import hashed
 from passport_verifier.store import requests
@@ -20,6 +22,13 @@ async def start(ctx: Context, request: PresentationRequest, browser: str) -> boo
         return False
     async with ctx.db.write() as conn:
         return await requests.bind_browser(conn, request.id, hashed(browser))
+
+
+def came_back(request: PresentationRequest, browser: str) -> bool:
+    """Whether the answer has come back already, to this browser."""
+    if request.returned_at is None or request.browser_hash is None or len(browser) > MAX_TOKEN_CHARS:
+        return False
+    return hmac.compare_digest(request.browser_hash, hashed(browser))
 
 
 async def redeem(ctx: Context, request: PresentationRequest, *, response_code: str, browser: str) -> bool:
