@@ -17,7 +17,15 @@ from fastapi import FastAPI
 from passport_issuer.context import Context, Secrets
 from passport_issuer.errors import PROBLEMS
 from passport_issuer.http import federation, offer_page, oid4vci, openapi, status_lists
-from passport_issuer.http.management import evidence, offers, passports, staff
+from passport_issuer.http.management import (
+    assignments,
+    checks,
+    identity_sessions,
+    offers,
+    passports,
+    staff,
+    training,
+)
 from passport_issuer.operations.status_lists import tend
 from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
@@ -192,7 +200,16 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         public_url=settings.public_url,
         clock=given.clock,
         lifespan=lifespan,
-        routers=[token_routes(), staff.router, evidence.router, offers.router, passports.router],
+        routers=[
+            token_routes(),
+            staff.router,
+            assignments.router,
+            checks.router,
+            training.router,
+            identity_sessions.router,
+            offers.router,
+            passports.router,
+        ],
         protocol_routes=[
             *oid4vci.routes(),
             *status_lists.routes(),
