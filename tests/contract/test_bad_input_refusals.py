@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def each(found: list[Operation]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("operation", found, ids=str)
 
 
-def a_body(operation: Operation) -> dict[str, object]:
+def a_body(operation: Operation) -> dict[str, Any]:
     if operation.takes_json:
         return {"json": examples.body(operation)}
     return {"data": examples.form(operation)} if operation.takes_form else {}

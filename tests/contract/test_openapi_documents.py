@@ -41,7 +41,7 @@ BESIDE = {
 
 def deployed(app: FastAPI) -> set[tuple[str, str]]:
     return {
-        (method, re.sub(r":[a-z]+\}", "}", context.path))
+        (method, re.sub(r":[a-z]+\}", "}", context.path or ""))
         for context in iter_route_contexts(app.routes)
         for method in context.methods or ()
         if method != "HEAD"

@@ -195,17 +195,6 @@ BODIES: dict[str, dict[str, Any]] = {
     },
 }
 
-# What ends the life of something the other tests of a world need: kept for last, never sent with a good body.
-ENDING = frozenset(
-    {
-        "registry POST /api/v1/clients/{client_id}/suspend",
-        "registry POST /api/v1/agreements/{agreement_id}/end",
-        f"registry POST {_ENTITY}/certificates/{{x5t}}/compromise",
-        f"issuer POST {_ISSUER}/credentials/{{credential_id}}/revoke",
-        f"verifier POST {_ISSUER}/movements/{{movement_id}}/cancel",
-    }
-)
-
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORMS: dict[str, dict[str, str]] = {
     "POST /oauth2/token": {

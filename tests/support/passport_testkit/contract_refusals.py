@@ -30,7 +30,8 @@ def fault(operation: Operation, answer: httpx.Response) -> str | None:
         return f"{status} is not documented: {answer.text[:300]}"
     if status in (429, 503) and not answer.headers.get("retry-after", "").isdigit():
         return f"{status} without Retry-After"
-    if status == 401 and "www-authenticate" not in answer.headers:
+    # A client that did not try the Authorization header is told nothing of schemes (RFC 6749 §5.2).
+    if status == 401 and "www-authenticate" not in answer.headers and not operation.takes_form:
         return "401 without WWW-Authenticate"
     if operation.managed:
         return _problem_fault(answer)
