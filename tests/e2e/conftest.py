@@ -1,13 +1,19 @@
-"""One stack of real processes for all end-to-end tests of a run: https, SQLite, two trusts enrolled."""
+"""One stack of real processes for all end-to-end tests of a run: https, SQLite, two trusts enrolled.
+
+Tests that use the Node peers run in their module's event loop: `pytest.mark.asyncio(loop_scope="module")`.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from deploy.demo import onboarding
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
@@ -54,7 +60,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         stack.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def peer(network: Network) -> AsyncIterator[node.NodePeer]:
     reason = node.why_not()
     if reason is not None:
@@ -64,3 +70,10 @@ async def peer(network: Network) -> AsyncIterator[node.NodePeer]:
     process = await node.NodePeer.start(ca_file=Path(network.stack.tls.ca))
     yield process
     await process.stop()
+
+
+@pytest.fixture(scope="session")
+def trust_file(network: Network) -> dict[str, Any]:
+    """What everybody who joins the network is given."""
+    given: dict[str, Any] = json.loads((network.stack.folder / "trust.json").read_text())
+    return given

@@ -12,7 +12,12 @@ from passport_shared.formats import sd_jwt
 from passport_testkit import node
 from passport_testkit.keys import key, private_jwk
 
-pytestmark = [pytest.mark.e2e, pytest.mark.peers, pytest.mark.xdist_group("stack")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.peers,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 CONFIRM = {"method": "DOCUMENT_ON_CALL", "actor": moving.HOST_HR}
 

@@ -12,8 +12,8 @@ import * as vp from "./vp.mjs";
 import * as vpVerifier from "./vp_verifier.mjs";
 
 const operations = {
-  "https.get": async ({ url }) => {
-    const response = await fetch(url);
+  "https.get": async ({ url, accept }) => {
+    const response = await fetch(url, { headers: accept ? { accept } : {} });
     return { status: response.status, type: response.headers.get("content-type"), body: await response.text() };
   },
   "dcql.match": dcql.match,
