@@ -30,6 +30,7 @@ from passport_testkit.registries import (
     RegistryBench,
     registry_bench,
     registry_settings,
+    vouching,
 )
 from passport_testkit.servers import MisbehavingServer, TlsAuthority, answer, reset, tls_server, truncated
 
@@ -58,11 +59,12 @@ class World:
     def body(self, entity: HostedEntity | None = None, **changes: Any) -> dict[str, Any]:
         """A good request, spoiled by keyword."""
         known = entity or self.entity
+        requests = known.requests()
         return {
             "code": self.code,
             "entity_id": self.entity.entity_id,
-            "entity_configuration": known.configuration(self.bench.clock),
-            "certificate_requests": known.requests(),
+            "entity_configuration": known.configuration(self.bench.clock, extra=vouching(requests)),
+            "certificate_requests": requests,
             **changes,
         }
 

@@ -34,6 +34,7 @@ from passport_testkit.registries import (
     entity_id,
     pem_request,
     registry_bench,
+    vouching,
 )
 
 PACKAGE = "passport_registry"
@@ -265,7 +266,7 @@ CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
 async def test_configurations_that_are_refused(databases: FreshDatabases, tmp_path: Path, changes):
     async with registry_bench(await databases.url(PACKAGE), tmp_path) as bench:
         code, entity = await joined(bench)
-        sent = entity.configuration(bench.clock, **changes)
+        sent = entity.configuration(bench.clock, extra=vouching(entity.requests()), **changes)
         with pytest.raises((Invalid, HostKeysDiffer)):
             await enrolment.enrol(bench.ctx, bench.request(code, entity, entity_configuration=sent))
         assert await certificate_count(bench) == 0

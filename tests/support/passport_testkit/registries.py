@@ -7,7 +7,7 @@ goes through the registry's own operations; hosts are answered in memory unless 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -40,11 +40,12 @@ from passport_shared.formats import federation
 from passport_shared.formats.federation import ENTITY_STATEMENT_MEDIA_TYPE
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.snapshot import Snapshot, TrustFile, verify_manifest
-from passport_shared.formats.x5c import create_csr
+from passport_shared.formats.x5c import ChainError, create_csr, csr_public_key
 from passport_shared.outbound import Outbound, OutboundError, OutboundReason
 from passport_shared.service.auth import Actor
 from passport_shared.service.kek import create_kek_file
 from passport_shared.wire.clients import ClientKind
+from passport_shared.wire.enrolment import ENROLMENT_CLAIM
 from passport_testkit.clock import FrozenClock
 from passport_testkit.keys import key
 
@@ -115,6 +116,15 @@ class HostedEntity:
     def requests(self) -> dict[str, str]:
         """PEM signing requests by use."""
         return {use: pem_request(leaf) for use, leaf in self.leaf_keys.items()}
+
+
+def vouching(requests: Mapping[str, str]) -> dict[str, Any]:
+    """The claim by which the holder of the federation key names the keys of signing requests."""
+    named = {}
+    for use, pem in requests.items():
+        with suppress(ChainError):
+            named[use] = csr_public_key(pem.encode()).thumbprint
+    return {ENROLMENT_CLAIM: {"keys": named}}
 
 
 def pem_request(signing_key: SigningKey, name: str = "ignored by the authority") -> str:
@@ -196,10 +206,13 @@ class RegistryBench:
         members: dict[str, Any] = {
             "code": code,
             "entity_id": entity.entity_id,
-            "entity_configuration": entity.configuration(self.clock),
             "certificate_requests": entity.requests(),
+            **changes,
         }
-        return Enrol(**{**members, **changes})
+        if "entity_configuration" not in members:
+            vouched = vouching(members["certificate_requests"])
+            members["entity_configuration"] = entity.configuration(self.clock, extra=vouched)
+        return Enrol(**members)
 
     async def enrol(self, ods: str, role: Role, generation: str = "first") -> Enrolled:
         """Enrol an entity from code to certificates."""

@@ -21,6 +21,7 @@ from passport_shared.formats.federation import verify_entity_configuration
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.x5c import csr_public_key, x509_hash
 from passport_shared.outbound import OutboundError, OutboundReason
+from passport_shared.wire.enrolment import ENROLMENT_CLAIM
 from passport_testkit.certificates import Issued, LeafSpec
 from passport_testkit.network import NetworkEntity, Published, TrustRegistrySimulator
 
@@ -88,6 +89,10 @@ class RegistryWire(httpx.AsyncBaseTransport):
             "certificates": certificates,
         }
         self.publish()
+        named = {
+            use: csr_public_key(pem.encode()).thumbprint for use, pem in body["certificate_requests"].items()
+        }
+        assert configuration.claims[ENROLMENT_CLAIM] == {"keys": named}
         return _answer(201, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def _entity(self, entity_id: str, federation: PublicKey) -> NetworkEntity:

@@ -109,7 +109,7 @@ def entity_configuration(
         authority_hints: superiors; none for the anchor.
         trust_marks: the entity's current marks; each entry carries `trust_mark_type` and the older `id`.
         next_keys: keys published before or after their use.
-        extra: the anchor's `trust_mark_issuers`.
+        extra: the anchor's `trust_mark_issuers`, or claims of our own.
     """
     claims: dict[str, Any] = {
         "iss": entity_id,

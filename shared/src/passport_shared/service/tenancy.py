@@ -37,7 +37,13 @@ from passport_shared.service.keys import KeyStore
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
 from passport_shared.service.routes import protocol_route
-from passport_shared.wire.enrolment import CERTIFICATE_USES, ENROLMENT_PATH, EnrolmentAnswer, EntityRole
+from passport_shared.wire.enrolment import (
+    CERTIFICATE_USES,
+    ENROLMENT_CLAIM,
+    ENROLMENT_PATH,
+    EnrolmentAnswer,
+    EntityRole,
+)
 
 FEDERATION = "federation"
 """Purpose of a tenant's federation key in the key store; its other keys are named by their certificate's
@@ -199,14 +205,14 @@ class Tenants:
             EnrolmentRefused: the registry could not be reached, refused, or answered something else.
         """
         tenant = await self.prepare(ods)
-        requests = {
-            use: _pem_request(create_csr(await self._keys.active(use, ods), f"{ods} {use}"))
-            for use in sorted(CERTIFICATE_USES[self.role])
-        }
+        keys = {use: await self._keys.active(use, ods) for use in sorted(CERTIFICATE_USES[self.role])}
+        requests = {use: _pem_request(create_csr(key, f"{ods} {use}")) for use, key in keys.items()}
         body = {
             "code": code,
             "entity_id": tenant.entity_id,
-            "entity_configuration": await self.configuration(tenant),
+            "entity_configuration": await self._vouching(
+                tenant, {use: key.public.thumbprint for use, key in keys.items()}
+            ),
             "certificate_requests": requests,
         }
         answer = await _enrol(outbound, f"{registry_url}{ENROLMENT_PATH}", body)
@@ -227,8 +233,28 @@ class Tenants:
         kept = self._configurations.get(tenant.ods)
         if kept and kept[1] == contents and timedelta(0) <= now - kept[2] < ENTITY_CONFIGURATION_RENEWAL:
             return kept[0]
+        token = await self._signed(tenant, metadata, mark)
+        self._configurations[tenant.ods] = (token, contents, now)
+        return token
+
+    async def _vouching(self, tenant: Tenant, thumbprints: Mapping[str, str]) -> str:
+        """A configuration for the registry alone, which names the keys that are to be certified."""
+        mark = await self._mark(tenant.entity_id)
+        extra = {ENROLMENT_CLAIM: {"keys": dict(thumbprints)}}
+        return await self._signed(tenant, self._metadata(tenant), mark, extra=extra)
+
+    async def _signed(
+        self,
+        tenant: Tenant,
+        metadata: Mapping[str, Any],
+        mark: str | None,
+        *,
+        extra: Mapping[str, Any] | None = None,
+    ) -> str:
+        now = self._clock.now()
+        key = await self._keys.active(FEDERATION, tenant.ods)
         published = await self._keys.published(FEDERATION, tenant.ods)
-        token = federation.entity_configuration(
+        return federation.entity_configuration(
             entity_id=tenant.entity_id,
             iat=now,
             exp=now + ENTITY_CONFIGURATION_LIFETIME,
@@ -237,9 +263,8 @@ class Tenants:
             authority_hints=[self.registry],
             trust_marks=[mark] if mark else [],
             next_keys=[other.public for other in published if other.kid != key.kid],
+            extra=extra,
         )
-        self._configurations[tenant.ods] = (token, contents, now)
-        return token
 
     def route(self) -> Route:
         """``GET /{ods}/.well-known/openid-federation``: the entity configuration."""

@@ -1,7 +1,9 @@
 """Enrolment of an entity: what a service posts to the registry and what it gets back (design §4.1).
 
 `POST {registry}/api/v1/enrolments`, without a bearer token: the one-time code is the permission, the entity
-configuration served at the Entity Identifier proves the host, and each signing request proves its key. A
+configuration served at the Entity Identifier proves the host, and each signing request proves its key. The
+configuration that is posted also names the keys to be certified, so that the holder of the federation key
+vouches for them: the one that is served is public, and anybody could post it beside keys of their own. A
 repeat with the same code and keys gets the same answer; the same code with other keys is refused with 409.
 """
 
@@ -12,6 +14,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 ENROLMENT_PATH = "/api/v1/enrolments"
+ENROLMENT_CLAIM = "staff_passport_enrolment"
+"""Claim of the posted configuration: ``{"keys": {use: RFC 7638 thumbprint}}``, as in the signing requests."""
+
 MAX_CONFIGURATION_CHARS = 65_536
 MAX_REQUEST_CHARS = 8_192
 
@@ -45,7 +50,9 @@ class EnrolmentRequest(BaseModel):
     entity_configuration: str = Field(
         min_length=16,
         max_length=MAX_CONFIGURATION_CHARS,
-        description="The entity's configuration as served at its Entity Identifier, a compact JWS.",
+        description="The entity's configuration with the keys it serves at its Entity Identifier, a compact "
+        f"JWS; its claim `{ENROLMENT_CLAIM}` is an object whose `keys` hold the RFC 7638 thumbprint of each "
+        "signing request's key by use.",
     )
     certificate_requests: dict[str, str] = Field(
         min_length=1,

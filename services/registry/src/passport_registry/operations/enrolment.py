@@ -49,6 +49,7 @@ from passport_shared.formats.federation import (
 from passport_shared.formats.jose import PublicKey
 from passport_shared.formats.trust_mark import PinState
 from passport_shared.formats.x5c import ChainError, csr_public_key, x509_hash
+from passport_shared.wire.enrolment import ENROLMENT_CLAIM
 
 # The entity takes its new leaves into use when it gets the answer; until then it signs with the old ones.
 OVERLAP = timedelta(minutes=15)
@@ -139,7 +140,17 @@ def _requested_keys(cmd: Enrol, role: Role, configuration: EntityConfiguration) 
     federation = {key.thumbprint for key in configuration.keys.values()}
     if len(set(thumbprints)) != len(thumbprints) or federation & set(thumbprints):
         raise fields([("certificate_requests", "one key serves one purpose: use a different key for each")])
+    _check_vouched(configuration, keys)
     return keys
+
+
+def _check_vouched(configuration: EntityConfiguration, keys: Mapping[str, PublicKey]) -> None:
+    """The holder of the federation key names the keys: what the host serves anybody could post."""
+    vouched = configuration.claims.get(ENROLMENT_CLAIM)
+    named = vouched.get("keys") if isinstance(vouched, Mapping) else None
+    if named != {use: key.thumbprint for use, key in keys.items()}:
+        text = f"does not name exactly the requested keys in {ENROLMENT_CLAIM}"
+        raise fields([("entity_configuration", text)])
 
 
 def _federation_thumbprints(configuration: EntityConfiguration) -> list[str]:
