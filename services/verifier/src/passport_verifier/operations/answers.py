@@ -355,7 +355,15 @@ async def _refused(
 ) -> None:
     log.info("presentation.refused", request=request.id, organisation=request.ods, reason=reason, check=check)
     async with ctx.db.write() as conn:
-        await requests.refuse(conn, request.id, reason, now)
+        if await requests.refuse(conn, request.id, reason, now):
+            await ctx.audit.record(
+                conn,
+                kind="presentation_request.refused",
+                subject_ref=request.id,
+                actor=WALLET,
+                organisation=request.ods,
+                details={"reason": reason},
+            )
 
 
 async def decline(ctx: Context, ods: str, *, oauth_state: str, error: str) -> Received:

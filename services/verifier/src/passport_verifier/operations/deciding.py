@@ -24,7 +24,6 @@ from passport_verifier.store.decisions import (
     Condition,
     ConditionState,
     Decision,
-    PersonMethod,
     Reliance,
     Whole,
 )
@@ -54,16 +53,12 @@ class Basis:
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """Why and when a decision is made, and what it takes over from the one before."""
+    """Why and when a decision is made."""
 
     cause: Cause
     received_at: datetime
     decided_at: datetime
     recheck_of: str | None = None
-    person_method: PersonMethod | None = None
-    person_by: Mapping[str, Any] | None = None
-    person_at: datetime | None = None
-    earlier: tuple[Condition, ...] = ()
 
 
 def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
@@ -106,14 +101,35 @@ def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
         registry_age_s=basis.registry_age_s,
         status_times=basis.status_times,
         awaits_status=judged.awaits_status,
-        person_method=occasion.person_method,
-        person_by=occasion.person_by,
-        person_at=occasion.person_at,
+        person_method=None,
+        person_by=None,
+        person_at=None,
     )
     return Whole(
         decision=decision,
         reliances=tuple(basis.reliances),
-        conditions=_conditions(judged, occasion),
+        conditions=_conditions(judged),
+    )
+
+
+def carried(whole: Whole, before: Decision, conditions: Sequence[Condition]) -> Whole:
+    """A re-check with what people recorded about the decision before it.
+
+    The confirmation of the person; and a condition that stood keeps its due date and whether it was met.
+    """
+    earlier = {(one.rule, one.subject, one.text): one for one in conditions}
+    return replace(
+        whole,
+        decision=replace(
+            whole.decision,
+            person_method=before.person_method,
+            person_by=before.person_by,
+            person_at=before.person_at,
+        ),
+        conditions=tuple(
+            replace(earlier.get((one.rule, one.subject, one.text), one), number=one.number)
+            for one in whole.conditions
+        ),
     )
 
 
@@ -150,13 +166,9 @@ def _said(day: DayResult) -> dict[str, Any]:
     return {"key": day.words.key, "params": dict(day.words.params)}
 
 
-def _conditions(judged: Judgement, occasion: Occasion) -> tuple[Condition, ...]:
-    """The conditions as rows; one that stood before a re-check keeps its due date and whether it was met."""
-    earlier = {(one.rule, one.subject, one.text): one for one in occasion.earlier}
-    rows = []
-    for number, condition in enumerate(judged.conditions, start=1):
-        before = earlier.get((condition.rule, condition.subject, condition.words.key))
-        row = Condition(
+def _conditions(judged: Judgement) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
             number=number,
             rule=condition.rule,
             subject=condition.subject,
@@ -167,8 +179,8 @@ def _conditions(judged: Judgement, occasion: Occasion) -> tuple[Condition, ...]:
             changed_at=None,
             changed_by=None,
         )
-        rows.append(replace(before, number=number) if before else row)
-    return tuple(rows)
+        for number, condition in enumerate(judged.conditions, start=1)
+    )
 
 
 def person_commitments(key: DataKey, claims: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_shared.service.auth import Actor
 from passport_shared.service.paging import PageQuery
 from passport_verifier.context import Context
@@ -122,6 +124,7 @@ async def confirm_person(
         raise PersonNotMatching
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
+        await _hold_newest(conn, ods, decision_id)
         recorded = await decisions.confirm_person(
             conn, decision_id, method=method, by=actor.as_dict(), at=now
         )
@@ -138,6 +141,13 @@ async def confirm_person(
     if not recorded and after.decision.person_method is not method:
         raise Conflict("The person has been confirmed already, by another method.")
     return after
+
+
+async def _hold_newest(conn: AsyncConnection, ods: str, decision_id: str) -> None:
+    """Hold a decision that nothing has replaced; a re-check may have come since it was read."""
+    held = await decisions.hold(conn, ods, decision_id)
+    if held is None or held.superseded_by is not None:
+        raise WasRechecked
 
 
 async def _is_same_person(ctx: Context, found: Listed, shown: ShownIdentity) -> bool:
@@ -175,6 +185,7 @@ async def meet_condition(ctx: Context, ods: str, decision_id: str, number: int, 
             raise NotFound
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
+        await _hold_newest(conn, ods, decision_id)
         if await decisions.meet_condition(conn, decision_id, number, by=actor.as_dict(), at=now):
             await ctx.audit.record(
                 conn,

@@ -107,6 +107,7 @@ async def cancel(ctx: Context, movement: Movement, actor: Actor) -> Movement:
     if movement.state is MovementState.CANCELLED:
         return movement
     async with ctx.db.write() as conn:
+        await _hold(conn, movement)
         await movements.close_requests(conn, movement.id, ctx.clock.now())
         state = {"state": MovementState.CANCELLED}
         await _change(ctx, conn, movement, actor, "movement.cancelled", state)
@@ -123,11 +124,17 @@ async def amend(ctx: Context, movement: Movement, values: Mapping[str, Any], act
     if movement.state is not MovementState.REQUESTED:
         raise Conflict("Only a movement that is still requested can be changed.")
     async with ctx.db.write() as conn:
+        await _hold(conn, movement)
         # A decision is about the days that were asked for; another day is another question.
         if await movements.has_requests(conn, movement.id, ctx.clock.now()):
             raise Conflict("Something was asked for this movement: withdraw it, or make a new movement.")
         await _change(ctx, conn, movement, actor, "movement.changed", values)
     return await get(ctx, movement.ods, movement.id)
+
+
+async def _hold(conn: AsyncConnection, movement: Movement) -> None:
+    if not await movements.hold(conn, movement.id, movement.version):
+        raise PreconditionFailed
 
 
 async def _change(

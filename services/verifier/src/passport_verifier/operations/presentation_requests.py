@@ -85,6 +85,7 @@ class _Subject:
 
     case_id: str
     movement_id: str | None
+    movement_version: int
     policy: HostPolicy
     employing_ods: str | None
     first_day: date
@@ -152,6 +153,9 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
         answered_at=None,
     )
     async with ctx.db.write() as conn:
+        moved = subject.movement_id
+        if moved is not None and not await movements.hold(conn, moved, subject.movement_version):
+            raise Conflict("The movement has changed meanwhile: read it, and ask again.")
         await requests.add(conn, request)
         await ctx.audit.record(
             conn,
@@ -179,6 +183,7 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
         return _Subject(
             case_id=movement.id,
             movement_id=movement.id,
+            movement_version=movement.version,
             policy=policy,
             employing_ods=movement.employing_ods,
             first_day=movement.start,
@@ -194,6 +199,7 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
     return _Subject(
         case_id=request_id,
         movement_id=None,
+        movement_version=0,
         policy=policy,
         employing_ods=new.employing_ods,
         first_day=first_day,

@@ -23,7 +23,7 @@ from passport_shared.wire.clients import ClientKind
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
 from passport_verifier.operations import status_lists
-from passport_verifier.operations.deciding import Basis, Occasion, decide
+from passport_verifier.operations.deciding import Basis, Occasion, carried, decide
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.evidence import CredentialStanding
 from passport_verifier.rules.policies import policies
@@ -67,6 +67,11 @@ async def recheck(
         raise RegisterTooOld
     whole = await _judged_again(ctx, before, snapshot, now, cause)
     async with ctx.db.write() as conn:
+        held = await decisions.hold(conn, ods, decision_id)
+        if held is None or held.superseded_by is not None:
+            raise WasRechecked
+        # What people recorded while this was judged: read where nobody can add to it any more.
+        whole = carried(whole, held.decision, await decisions.conditions_of(conn, decision_id))
         if not await decisions.add_recheck(conn, whole):
             raise WasRechecked
         await ctx.audit.record(
@@ -90,7 +95,6 @@ async def _judged_again(
     async with ctx.db.read() as conn:
         session = await requests.session_by_id(conn, decision.ods, decision.request_id)
         reliances = await decisions.reliances_of(conn, decision.id)
-        conditions = await decisions.conditions_of(conn, decision.id)
         look_ups = await register_checks.of_case(conn, decision.case_id)
         chains = await decisions.chains(conn, [one.x5t_s256 for one in reliances])
     if session is None:
@@ -101,7 +105,8 @@ async def _judged_again(
     except Unreadable:
         raise Conflict("The facts of this decision cannot be read any more.") from None
     policy = policies()[session.request.policy_id]
-    lists = await ctx.statuses.get_many([one.status_uri for one in reliances], snapshot.roots)
+    uris = [one.status_uri for one in reliances]
+    lists = await ctx.statuses.get_many(uris, snapshot.roots, as_stored=True)
     again = _stood_again(reliances, chains, lists, snapshot, now)
     whole = decide(
         Basis(
@@ -119,16 +124,7 @@ async def _judged_again(
             },
         ),
         policy,
-        Occasion(
-            cause=cause,
-            received_at=decision.received_at,
-            decided_at=now,
-            recheck_of=decision.id,
-            person_method=decision.person_method,
-            person_by=decision.person_by,
-            person_at=decision.person_at,
-            earlier=conditions,
-        ),
+        Occasion(cause=cause, received_at=decision.received_at, decided_at=now, recheck_of=decision.id),
     )
     return whole
 

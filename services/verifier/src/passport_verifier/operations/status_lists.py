@@ -105,7 +105,7 @@ async def refresh(ctx: Context) -> list[str]:
             except _NotFetched as fault:
                 await _failed(ctx, stored, fault.reason, now)
                 return None
-        return stored.uri if await _kept(ctx, stored, token, compact, now) else None
+        return stored.uri if await _kept(ctx, stored, token, compact) else None
 
     return [uri for uri in await asyncio.gather(*map(one, due)) if uri is not None]
 
@@ -148,7 +148,9 @@ def _check_allowed(snapshot: Snapshot, stored: StoredList, now: datetime) -> Non
         raise _NotFetched("outside_prefix")
 
 
-async def _kept(ctx: Context, stored: StoredList, token: StatusToken, compact: str, now: datetime) -> bool:
+async def _kept(ctx: Context, stored: StoredList, token: StatusToken, compact: str) -> bool:
+    # When it came, not when the round began: a decision made between the two has not seen it.
+    now = ctx.clock.now()
     async with ctx.db.write() as conn:
         newer = await status_lists.keep(
             conn,

@@ -245,6 +245,16 @@ async def conditions_of(conn: AsyncConnection, decision_id: str) -> tuple[Condit
     )
 
 
+async def hold(conn: AsyncConnection, ods: str, decision_id: str) -> Listed | None:
+    """Take a decision's row until the transaction ends, and return it as it is then.
+
+    Whoever adds to a decision, or replaces it, holds it: what is confirmed beside a re-check is then carried
+    over by it or refused, on either database.
+    """
+    await conn.execute(update(decisions).where(decisions.c.id == decision_id).values(ods=decisions.c.ods))
+    return await get(conn, ods, decision_id)
+
+
 async def add_recheck(conn: AsyncConnection, whole: Whole) -> bool:
     """Store a re-check; False if the decision before it has been re-checked already."""
     if not await insert_once(conn, decisions, decision_row(whole.decision)):

@@ -100,6 +100,16 @@ async def has_requests(conn: AsyncConnection, movement_id: str, now: datetime) -
     return (await conn.execute(query.limit(1))).first() is not None
 
 
+async def hold(conn: AsyncConnection, movement_id: str, version: int) -> bool:
+    """Take a movement's row until the transaction ends; whether it still has this version.
+
+    Whoever asks for a movement and whoever changes it hold it: nothing is asked about days that are no longer
+    the movement's, whatever replica does which.
+    """
+    held = update(movements).where(movements.c.id == movement_id, movements.c.version == version)
+    return (await conn.execute(held.values(version=version))).rowcount == 1
+
+
 async def close_requests(conn: AsyncConnection, movement_id: str, now: datetime) -> int:
     """Withdraw every open request of a movement, with its key; how many."""
     table = presentation_requests

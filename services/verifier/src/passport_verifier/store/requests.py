@@ -200,18 +200,19 @@ async def page(
     return [(request_of(row._mapping), row._mapping["decision_id"]) for row in rows], following
 
 
-async def refuse(conn: AsyncConnection, request_id: str, reason: str, now: datetime) -> None:
-    """Count a bad answer; after too many the request is closed and its key goes."""
+async def refuse(conn: AsyncConnection, request_id: str, reason: str, now: datetime) -> bool:
+    """Count a bad answer; after too many the request is closed and its key goes. Whether this one did."""
     table = presentation_requests
     counted = update(table).where(table.c.id == request_id, table.c.state == RequestState.OPEN)
     await conn.execute(
         counted.values(attempts=table.c.attempts + 1, last_refusal=reason, last_refusal_at=now)
     )
-    await conn.execute(
+    closed = await conn.execute(
         counted.where(table.c.attempts >= MAX_ATTEMPTS).values(
             state=RequestState.REFUSED, encryption_key=None
         )
     )
+    return closed.rowcount == 1
 
 
 async def close(

@@ -31,15 +31,21 @@ class StatusMemory:
         self._size = size
         self._lists: OrderedDict[str, tuple[StatusToken | None, datetime]] = OrderedDict()
 
-    async def get_many(self, uris: Collection[str], roots: Sequence[bytes]) -> dict[str, StatusToken | None]:
-        """The kept lists, whatever their age; None where none is held."""
-        return {uri: await self.get(uri, roots) for uri in dict.fromkeys(uris)}
+    async def get_many(
+        self, uris: Collection[str], roots: Sequence[bytes], *, as_stored: bool = False
+    ) -> dict[str, StatusToken | None]:
+        """The kept lists, whatever their age; None where none is held.
 
-    async def get(self, uri: str, roots: Sequence[bytes]) -> StatusToken | None:
+        ``as_stored`` looks at what is stored even if that was seen a moment ago: for a decision that is
+        judged again because a list came, perhaps to another replica.
+        """
+        return {uri: await self.get(uri, roots, as_stored=as_stored) for uri in dict.fromkeys(uris)}
+
+    async def get(self, uri: str, roots: Sequence[bytes], *, as_stored: bool = False) -> StatusToken | None:
         """One kept list."""
         now = self._clock.now()
         token, seen_at = self._lists.get(uri, (None, None))
-        if seen_at is not None and timedelta(0) <= now - seen_at < SEEN_FOR:
+        if not as_stored and seen_at is not None and timedelta(0) <= now - seen_at < SEEN_FOR:
             self._lists.move_to_end(uri)
             return token
         async with self._db.read() as conn:
