@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from passport_shared.service.db import migrate
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit import contract_examples as examples
 from passport_testkit.apps import problem, protocol_error
 from passport_testkit.contract_refusals import fault, is_page
-from passport_testkit.contract_worlds import EVERYTHING, NOBODY, OTHER_TRUST, Operation, World, operations
+from passport_testkit.contract_worlds import (
+    EVERYTHING,
+    NOBODY,
+    OTHER_TRUST,
+    Operation,
+    World,
+    operations,
+    registry_world,
+)
 
 WorldOf = Callable[..., World]
 ALL = operations()
@@ -262,3 +274,22 @@ def test_paths_without_a_route_are_404_on_their_surface(service: str, world_of: 
         "/oauth2/token/",
     ):
         protocol_error(world.request("GET", path), 404, "not_found")
+
+
+def test_too_many_attempts_are_429_and_may_be_made_again_later(tmp_path: Path):
+    [operation] = [one for one in MANAGED if one.key == "POST /api/v1/enrolments"]
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        url = f"sqlite:///{tmp_path / 'registry.db'}"
+        runner.run(migrate(url, "passport_registry"))
+        opened = registry_world(tmp_path, url, runner, enrolments_per_minute=2)
+        world = runner.run(opened.__aenter__())
+        try:
+            answers = [world.request("POST", operation.path, **a_body(operation)) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [403, 403, 429], answers[0].text
+            problem(answers[-1], 429, "too_many_requests")
+            wait = int(answers[-1].headers["retry-after"])
+            assert 1 <= wait <= 60
+            world.clock.advance(timedelta(seconds=wait))
+            assert world.request("POST", operation.path, **a_body(operation)).status_code == 403
+        finally:
+            runner.run(opened.__aexit__(None, None, None))

@@ -75,15 +75,14 @@ def replaced(value: Any, schema: Any, definitions: dict[str, Any], text: str, *,
 @pytest.mark.parametrize("operation", [one for one in ALL if one.takes_json], ids=str)
 def test_in_bodies(operation: Operation, world_of: WorldOf):
     world, definitions = world_of(operation.service), document(operation.service)["components"]["schemas"]
-    schema, good = (
-        operation.spec["requestBody"]["content"]["application/json"]["schema"],
-        examples.body(operation),
-    )
+    schema = operation.spec["requestBody"]["content"]["application/json"]["schema"]
+    good = examples.body(operation)
     free = replaced(good, schema, definitions, FREE_TEXT, everywhere=False) != good
     faults = []
     for number, text in enumerate(naughty_strings()):
-        everywhere = {True} if not free else {True, False} if number % 10 == 0 else {False}
-        for every in everywhere:
+        # Where every text is confined, all strings meet the same few patterns: a tenth of them is enough.
+        ways = [False] * free + [True] * (number % 10 == 0)
+        for every in ways:
             body = replaced(good, schema, definitions, text, everywhere=every)
             found = fault(operation, world.call(operation, json=body))
             if found is not None:

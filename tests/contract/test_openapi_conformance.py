@@ -19,6 +19,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
+from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.case import Case
 
@@ -27,6 +28,8 @@ from passport_testkit.contract_worlds import EVERYTHING, NOBODY, Operation, Worl
 from passport_testkit.databases import POSTGRESQL, SQLITE
 
 WorldOf = Callable[..., World]
+POLICY = "/api/v1/organisations/{ods}/policies/{policy_id}"
+MOVEMENTS = "/api/v1/organisations/{ods}/movements"
 EXAMPLES = {SQLITE: 20, POSTGRESQL: 5}
 ALWAYS = (
     "not_a_server_error",
@@ -54,7 +57,7 @@ def api_operation(operation: Operation) -> Any:
     return schema_of(operation.service)[operation.path][operation.method]
 
 
-def send(world: World, operation: Operation, case: Case, **options: Any) -> httpx.Response:
+def send(world: World, operation: Operation, case: Case[Any], **options: Any) -> httpx.Response:
     """Send a case exactly as schemathesis would put it on the wire."""
     known = ("method", "url", "headers", "params", "data", "json", "files", "cookies")
     sent = case.as_transport_kwargs(base_url=world.base_url)
@@ -68,10 +71,12 @@ def drive(
     operation: Operation,
     mode: GenerationMode,
     examples: int,
+    there: dict[str, str] | None,
+    *,
     by: str = EVERYTHING,
-    **fixed: Any,
+    against: Any = None,
 ) -> None:
-    names = ALWAYS if mode is POSITIVE else OF_BAD_INPUT
+    checks: Any = CHECKS.get_by_names(ALWAYS if mode is POSITIVE else OF_BAD_INPUT)
     good = contract_examples.body(operation) if operation.takes_json else {}
     kept = st.sets(st.sampled_from(sorted(good))) if good and mode is POSITIVE else st.just(set())
 
@@ -83,13 +88,16 @@ def drive(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=api_operation(operation).as_strategy(generation_mode=mode, **fixed), kept=kept)
-    def run(case: Case, kept: set[str]) -> None:
+    @given(
+        case=(against or api_operation(operation)).as_strategy(generation_mode=mode, path_parameters=there),
+        kept=kept,
+    )
+    def run(case: Case[Any], kept: set[str]) -> None:
         if mode is POSITIVE and good and isinstance(case.body, dict):
             # Some members from the good body, so that what lies behind the schema is reached as well.
             case.body = {**case.body, **{name: good[name] for name in kept | ({"actor"} & good.keys())}}
         answer = send(world, operation, case, by=by)
-        case.validate_response(answer, checks=CHECKS.get_by_names(names))
+        case.validate_response(answer, checks=list(checks))
         if by == NOBODY and operation.secured:
             assert answer.status_code in (400, 401), answer.text
 
@@ -117,8 +125,8 @@ def test_what_the_document_allows_is_answered_as_it_says(
 ):
     world = world_of(operation.service, dialect)
     there = world.values(operation)
-    drive(world, operation, POSITIVE, EXAMPLES[dialect], path_parameters=there)
-    drive(world, operation, POSITIVE, 2, by=NOBODY, path_parameters=there)
+    drive(world, operation, POSITIVE, EXAMPLES[dialect], there)
+    drive(world, operation, POSITIVE, 2, there, by=NOBODY)
 
 
 @each_database
@@ -126,5 +134,47 @@ def test_what_the_document_allows_is_answered_as_it_says(
 def test_what_the_document_forbids_is_refused(operation: Operation, dialect: str, world_of: WorldOf):
     world = world_of(operation.service, dialect)
     # Spoil the path only where there is nothing else: a path that leads nowhere hides all other faults.
-    fixed = {"path_parameters": world.values(operation)} if can_be_spoiled(operation, "path") else {}
-    drive(world, operation, NEGATIVE, EXAMPLES[dialect], **fixed)
+    there = world.values(operation) if can_be_spoiled(operation, "path") else None
+    drive(world, operation, NEGATIVE, EXAMPLES[dialect], there)
+
+
+PLANTED = {
+    "a status that can occur is left out": lambda spec: spec["responses"].pop("404"),
+    "an answer of another type": lambda spec: _content(spec).update(
+        {"text/plain": _content(spec).pop("application/json")}
+    ),
+    "a member that is not sent": lambda spec: _content(spec)["application/json"].update(
+        schema={"type": "object", "required": ["nowhere"]}
+    ),
+}
+
+
+def _content(spec: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = spec["responses"]["200"]["content"]
+    return content
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_document_that_does_not_say_the_truth_is_found_out(plant: str, world_of: WorldOf):
+    world = world_of("verifier")
+    [operation] = [one for one in ALL if str(one) == f"verifier GET {POLICY}"]
+    false = document("verifier")
+    PLANTED[plant](false["paths"][POLICY]["get"])
+    against = schemathesis.openapi.from_dict(false)[POLICY]["GET"]
+    there = world.values(operation)
+    if plant.startswith("a status"):
+        there["policy_id"] = "NO_SUCH_POLICY"
+    with pytest.raises(FailureGroup):
+        drive(world, operation, POSITIVE, 2, there, against=against)
+
+
+def test_bad_input_that_is_accepted_is_found_out(world_of: WorldOf):
+    world = world_of("verifier")
+    [operation] = [one for one in ALL if str(one) == f"verifier GET {MOVEMENTS}"]
+    false = document("verifier")
+    for parameter in false["paths"][MOVEMENTS]["get"]["parameters"]:
+        if parameter["name"] == "limit":
+            parameter["schema"] = {"type": "integer", "minimum": 100, "maximum": 101}
+    against = schemathesis.openapi.from_dict(false)[MOVEMENTS]["GET"]
+    with pytest.raises(FailureGroup):
+        drive(world, operation, NEGATIVE, 60, world.values(operation), against=against)

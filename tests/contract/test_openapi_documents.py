@@ -18,8 +18,8 @@ import passport_registry.app
 import passport_registry.settings
 import passport_verifier.app
 import passport_verifier.settings
-from passport_testkit.contract_examples import BODIES, FORMS
-from passport_testkit.contract_worlds import DOCUMENTS, SERVICES, World, document, operations
+from passport_testkit.contract_examples import BODIES, FORMS, body
+from passport_testkit.contract_worlds import DOCUMENTS, SERVICES, Operation, World, document, operations
 
 APPLICATIONS: dict[str, Callable[[], FastAPI]] = {
     "registry": lambda: passport_registry.app.build(passport_registry.settings.RegistrySettings.example()),
@@ -90,6 +90,15 @@ def test_every_operation_with_a_body_has_an_example_here():
     with_json = {str(operation) for operation in operations() if operation.takes_json}
     assert with_json == set(BODIES)
     assert {operation.key for operation in operations() if operation.takes_form} == set(FORMS)
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in operations() if one.takes_json and one.managed], ids=str
+)
+def test_the_good_bodies_are_good(operation: Operation, world_of: Callable[..., World]):
+    answer = world_of(operation.service).call(operation, json=body(operation))
+    # What the state of the world refuses is another matter; the tests of bad input start from here.
+    assert answer.status_code in (200, 201, 403, 404, 409), answer.text
 
 
 @pytest.mark.parametrize("service", SERVICES)

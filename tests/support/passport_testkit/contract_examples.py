@@ -86,7 +86,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "registry POST /api/v1/enrolments": {
         "code": "a-code-that-was-never-given",
         "entity_id": "https://issuer.example/RBV",
-        "entity_configuration": "e30.e30.e30",
+        "entity_configuration": "e30.e30.a-signature",
         "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
     },
     f"registry POST {_ORGANISATIONS}": {"ods_code": "RXX", **_ORGANISATION},
@@ -117,7 +117,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "evidence": "doc/dpia",
         "note": "waiting for the second signature",
         "owner": "Information governance",
-        "details": {"approved_by_ig_lead": True, "remark": "none"},
+        "details": {"approved_by_ig_lead": True},
         "actor": "op-1",
     },
     f"issuer POST {_ISSUER}/credentials/{{credential_id}}/hold": _REVOKED,
