@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from passport_testkit.apps import protocol_error
-from passport_testkit.issuers import ENTITY, ISSUER, IssuerBench, check_body
+from passport_testkit.issuers import ENTITY, ISSUER, POST, IssuerBench, check_body
 from passport_testkit.wallet import PRE_AUTHORIZED, WalletSimulator
 
 
@@ -106,3 +106,48 @@ async def test_the_management_interface_is_for_no_other_origin(issuer: IssuerBen
     assert "access-control-allow-origin" not in answer.headers
     page = await issuer.http.get(f"{ENTITY}/o/none", headers=BROWSER)
     assert "access-control-allow-origin" not in page.headers
+
+
+async def test_a_key_attestation_nobody_asked_for_is_ignored(issuer: IssuerBench):
+    """OpenID4VCI 1.0 appendix F.1: the header may carry one beside `jwk`; it is no second key."""
+    wallet, token = await _token(issuer)
+    headers = {"jwk": wallet.key.public.jwk, "key_attestation": "e30.e30.e30"}
+    proof = wallet.proof(ENTITY, await wallet.nonce(ENTITY), headers=headers)
+    answer = await wallet.request_credential(ENTITY, token, _body(proof))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_client_that_authenticates_by_header_is_told_a_scheme(issuer: IssuerBench):
+    """RFC 6749 §5.2."""
+    answer = await issuer.http.post(
+        f"{ENTITY}/token", data={"a": "b"}, headers={"Authorization": "Basic eDp5"}
+    )
+    protocol_error(answer, 401, "invalid_client")
+    assert answer.headers["www-authenticate"] == "Basic"
+
+
+async def test_a_person_with_two_posts_can_collect_both(issuer: IssuerBench):
+    """One configuration, two datasets: only identifiers tell them apart (OpenID4VCI 1.0 §6.2, §8.2)."""
+    staff_id = await issuer.surgeon()
+    await issuer.made(f"/staff/{staff_id}/assignments", {**POST, "ref": "second-post", "primary": False})
+    made = await issuer.offer(staff_id, ["Employment"])
+    wallet = issuer.wallet()
+    offer = await wallet.read_offer(made["credential_offer"])
+    assert offer["credential_configuration_ids"] == ["Employment_1"]
+    given = (await wallet.request_token(offer, made["tx_code"])).json()
+    [details] = given["authorization_details"]
+    assert (details["type"], details["credential_configuration_id"]) == ("openid_credential", "Employment_1")
+    collected = set()
+    for identifier in details["credential_identifiers"]:
+        proof = wallet.proof(ENTITY, await wallet.nonce(ENTITY))
+        body = {"credential_identifier": identifier, "proofs": {"jwt": [proof]}}
+        answer = await wallet.request_credential(ENTITY, given["access_token"], body)
+        assert answer.status_code == 200, answer.text
+        told = await wallet.notify(
+            ENTITY, given["access_token"], answer.json()["notification_id"], "credential_accepted"
+        )
+        assert told.status_code == 204
+        collected.add(answer.json()["credentials"][0]["credential"])
+    assert len(collected) == 2
+    held = (await issuer.call("GET", f"/staff/{staff_id}/passport")).json()
+    assert str(held).count("Employment") >= 2

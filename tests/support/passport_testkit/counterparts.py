@@ -89,6 +89,7 @@ class IssuerSimulator:
         self.pin: str | None = "493817"
         self.code = random_token(32)
         self.notified: list[dict[str, Any]] = []
+        self.asked: list[str] = []
         self.spoil: dict[str, Spoiler] = {}
 
     def offer(self, **changes: Any) -> dict[str, Any]:
@@ -152,8 +153,11 @@ class IssuerSimulator:
         return self._json("token", {"access_token": "t" * 22, "token_type": "Bearer", "expires_in": 300})
 
     def _credential(self, body: Mapping[str, Any]) -> httpx.Response:
-        kind = catalogue.type_for_configuration(body["credential_configuration_id"])
+        # Identifiers begin with the configuration they stand for: a simulator's shortcut.
+        named = body.get("credential_configuration_id") or body["credential_identifier"].partition(".")[0]
+        kind = catalogue.type_for_configuration(named)
         assert kind is not None
+        self.asked.append(body.get("credential_identifier", named))
         proof = jose.parse(body["proofs"]["jwt"][0])
         token = self.sign(kind, proof.header["jwk"])
         answer = {"credentials": [{"credential": token}], "notification_id": f"n-{kind.name}"}

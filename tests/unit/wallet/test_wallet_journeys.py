@@ -74,6 +74,22 @@ class TestCollecting:
         assert wallet.details(kept[0].id)["family_name"] == "Okonkwo-Price"
         assert [n["event"] for n in world.issuer.notified] == ["credential_accepted"] * 2
 
+    async def test_two_posts_are_two_records_and_both_are_kept(self, wallet, world):
+        details = [
+            {
+                "type": "openid_credential",
+                "credential_configuration_id": f"{name}_1",
+                "credential_identifiers": [f"{name}_1.{number}" for number in range(count)],
+            }
+            for name, count in (("StaffIdentity", 1), ("Employment", 2))
+        ]
+        world.issuer.spoil["token"] = lambda m: {**m, "authorization_details": details}
+        for _ in range(2):
+            kept = await collected(wallet, world)
+            assert [c.configuration_id for c in kept] == ["StaffIdentity_1", *["Employment_1"] * 2]
+            assert wallet.held() == tuple(kept)
+        assert world.issuer.asked == ["StaffIdentity_1.0", "Employment_1.0", "Employment_1.1"] * 2
+
     async def test_an_offer_by_reference(self, wallet, world):
         link = "openid-credential-offer://?" + urlencode({"credential_offer_uri": f"{CHRISTIE}/offers/1"})
         assert (await wallet.read_offer(link)).issuer == CHRISTIE
@@ -155,6 +171,10 @@ class TestCollecting:
             ("metadata", lambda m: {**m, "credential_endpoint": "https://evil.example/credential"}),
             ("metadata", lambda m: {**m, "nonce_endpoint": "https://issuer.example/RBVX/nonce"}),
             ("metadata", lambda m: {**m, "authorization_servers": ["https://evil.example"]}),
+            ("metadata", lambda m: {**m, "authorization_servers": 7}),
+            ("token", lambda m: {**m, "authorization_details": {}}),
+            ("token", lambda m: {**m, "authorization_details": [7]}),
+            ("token", lambda m: {**m, "authorization_details": [{"credential_configuration_id": "x"}]}),
             ("server", lambda m: {**m, "issuer": "https://evil.example"}),
             ("server", lambda m: {**m, "token_endpoint": "https://evil.example/token"}),
             ("token", lambda m: {}),
@@ -172,6 +192,8 @@ class TestCollecting:
         ("what", "spoiler"),
         [
             ("claims", lambda c: {**c, "vct": vct("Employment")}),
+            ("metadata", lambda m: {**m, "credential_configurations_supported": {"StaffIdentity_1": 5}}),
+            ("metadata", lambda m: {**m, "credential_configurations_supported": 5}),
             ("claims", lambda c: {**c, "cnf": {"jwk": {**c["cnf"]["jwk"], "x": "A" * 43}}}),
             ("claims", lambda c: {**c, "exp": c["iat"] + 40_000_000}),
             (
@@ -321,6 +343,8 @@ class TestSharing:
             lambda c: {**c, "dcql_query": {"credentials": []}},
             lambda c: {**c, "dcql_query": "everything"},
             lambda c: {**c, "verifier_info": []},
+            lambda c: {**c, "exp": 1_600_000_000},
+            lambda c: {**c, "nbf": 4_000_000_000, "exp": 4_000_000_001},
             lambda c: {k: v for k, v in c.items() if k != "verifier_info"},
         ],
     )

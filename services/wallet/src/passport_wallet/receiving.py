@@ -8,7 +8,7 @@ not know, or one that may not issue what it offers, is refused. What arrives is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -89,8 +89,8 @@ async def collect(
     key = SigningKey.generate()
     vault.save(vault.contents.with_key(key))
     kept: list[HeldCredential] = []
-    for configuration_id in offer.configuration_ids:
-        answer = await talk.credential(endpoints, token, configuration_id, key, clock)
+    for configuration_id, asked in _datasets(offer, token):
+        answer = await talk.credential(endpoints, token.value, asked, key, clock)
         notification_id = answer.get("notification_id")
         try:
             held = [
@@ -98,19 +98,41 @@ async def collect(
                 for entry in _credentials(answer)
             ]
         except WalletError:
-            await talk.notify(endpoints, token, notification_id, "credential_failure")
+            await talk.notify(endpoints, token.value, notification_id, "credential_failure")
             raise
-        vault.save(_with(vault, held))
+        vault.save(_with(vault, held, kept))
         kept += held
-        await talk.notify(endpoints, token, notification_id, "credential_accepted")
+        await talk.notify(endpoints, token.value, notification_id, "credential_accepted")
     return kept
 
 
-def _with(vault: Vault, held: Sequence[HeldCredential]) -> Any:
-    """The vault's contents with these credentials in place of older ones of the same type and issuer."""
-    fresh = {(c.issuer, c.vct) for c in held}
-    others = tuple(c for c in vault.contents.credentials if (c.issuer, c.vct) not in fresh)
+def _datasets(offer: Offer, token: _Token) -> list[tuple[str, dict[str, str]]]:
+    """What to ask for, one by one: by identifier where the token names some (OpenID4VCI 1.0 §8.2)."""
+    if not token.identifiers:
+        return [(name, {"credential_configuration_id": name}) for name in offer.configuration_ids]
+    return [
+        (name, {"credential_identifier": identifier})
+        for name in offer.configuration_ids
+        for identifier in token.identifiers.get(name, ())
+    ]
+
+
+def _with(vault: Vault, held: Sequence[HeldCredential], kept: Sequence[HeldCredential]) -> Any:
+    """The vault's contents with these credentials in place of older ones of the same type and issuer.
+
+    What this collection kept already stays: a person with two posts has two records of one type.
+    """
+    fresh, now = {(c.issuer, c.vct) for c in held}, {c.id for c in kept}
+    others = tuple(c for c in vault.contents.credentials if c.id in now or (c.issuer, c.vct) not in fresh)
     return replace(vault.contents, credentials=(*others, *held))
+
+
+@dataclass(frozen=True)
+class _Token:
+    """An access token and, where the issuer names them, the datasets it grants, by configuration."""
+
+    value: str = field(repr=False)
+    identifiers: Mapping[str, Sequence[str]]
 
 
 class _Talk:
@@ -125,12 +147,14 @@ class _Talk:
         metadata = await self._metadata("openid-credential-issuer")
         if metadata.get("credential_issuer") != issuer:
             raise WalletError(Refusal.ISSUER_ANSWERED, "The issuer's metadata speak for somebody else.")
-        if issuer not in metadata.get("authorization_servers", [issuer]):
+        servers = metadata.get("authorization_servers", [issuer])
+        if not isinstance(servers, list) or issuer not in servers:
             raise WalletError(Refusal.ISSUER_ANSWERED, "The issuer sends us to another authorization server.")
         server = await self._metadata("oauth-authorization-server")
         if server.get("issuer") != issuer:
             raise WalletError(Refusal.ISSUER_ANSWERED, "The authorization server speaks for somebody else.")
-        supported = metadata.get("credential_configurations_supported", {})
+        supported = metadata.get("credential_configurations_supported")
+        supported = supported if isinstance(supported, dict) else {}
         return _Endpoints(
             token=self._own(server, "token_endpoint"),
             nonce=self._own(metadata, "nonce_endpoint"),
@@ -138,10 +162,14 @@ class _Talk:
             notification=self._own(metadata, "notification_endpoint")
             if "notification_endpoint" in metadata
             else None,
-            vct_of={name: entry["vct"] for name, entry in supported.items() if "vct" in entry},
+            vct_of={
+                name: entry["vct"]
+                for name, entry in supported.items()
+                if isinstance(entry, dict) and isinstance(entry.get("vct"), str)
+            },
         )
 
-    async def token(self, endpoints: _Endpoints, pin: str | None) -> str:
+    async def token(self, endpoints: _Endpoints, pin: str | None) -> _Token:
         form = {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": self._offer.code}
         if pin is not None:
             form["tx_code"] = pin
@@ -149,10 +177,10 @@ class _Talk:
         token = answer.get("access_token")
         if not isinstance(token, str):
             raise WalletError(Refusal.ISSUER_ANSWERED, "The issuer gave no access token.")
-        return token
+        return _Token(token, _identifiers(answer.get("authorization_details", [])))
 
     async def credential(
-        self, endpoints: _Endpoints, token: str, configuration_id: str, key: SigningKey, clock: Clock
+        self, endpoints: _Endpoints, token: str, asked: Mapping[str, str], key: SigningKey, clock: Clock
     ) -> dict[str, Any]:
         nonce = (await self._post(endpoints.nonce)).get("c_nonce")
         proof = jose.sign(
@@ -162,7 +190,7 @@ class _Talk:
             kid=False,
             headers={"jwk": dict(key.public.jwk)},
         )
-        body = {"credential_configuration_id": configuration_id, "proofs": {"jwt": [proof]}}
+        body = {**asked, "proofs": {"jwt": [proof]}}
         return await self._post(endpoints.credential, json=body, token=token)
 
     async def notify(self, endpoints: _Endpoints, token: str, notification_id: object, event: str) -> None:
@@ -210,6 +238,23 @@ class _Talk:
         except OutboundError as error:
             raise _unreachable(error) from error
         return _answer(response, max_bytes=MAX_CREDENTIAL_BYTES)
+
+
+def _identifiers(details: object) -> dict[str, list[str]]:
+    """The credential_identifiers of a token answer, by configuration (OpenID4VCI 1.0 §6.2)."""
+    found: dict[str, list[str]] = {}
+    for entry in details if isinstance(details, list) else [None]:
+        name = entry.get("credential_configuration_id") if isinstance(entry, dict) else None
+        identifiers = entry.get("credential_identifiers") if isinstance(entry, dict) else None
+        if (
+            not isinstance(name, str)
+            or not isinstance(identifiers, list)
+            or not 0 < len(identifiers) <= MAX_TYPES
+            or not all(isinstance(identifier, str) for identifier in identifiers)
+        ):
+            raise WalletError(Refusal.ISSUER_ANSWERED, "The issuer's token names records we cannot read.")
+        found.setdefault(name, []).extend(identifiers)
+    return found
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -199,6 +199,14 @@ def _proven(
     return claims, authority.mark.organisation.name
 
 
+def _check_current(claims: Mapping[str, Any], now: datetime) -> None:
+    """A request that ran out is not answered; one that says nothing of its end may be (RFC 9101 §4)."""
+    try:
+        jose.check_times(claims, now=now, require=())
+    except jose.JoseError as error:
+        raise WalletError(Refusal.BAD_REQUEST, f"The request is not current ({error.reason}).") from error
+
+
 def _understood(
     claims: Mapping[str, Any],
     verifier: str,
@@ -209,6 +217,7 @@ def _understood(
     locale: str,
 ) -> Request:
     _check_protocol(claims, verifier)
+    _check_current(claims, now)
     purpose, text = _purpose(claims.get("verifier_info"), locale)
     try:
         query = dcql.parse_query(claims.get("dcql_query"))

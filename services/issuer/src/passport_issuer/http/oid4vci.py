@@ -124,7 +124,11 @@ async def token(request: Request) -> Response:
 def _check_client(request: Request, form: Mapping[str, str]) -> None:
     """Wallets are anonymous here; credentials of a client nobody registered are refused, never ignored."""
     if "authorization" in request.headers or "client_assertion" in form or "client_secret" in form:
-        raise ProtocolError("invalid_client", "no client is registered here: send none", status=401)
+        # RFC 6749 §5.2: a client that used the header is told a scheme.
+        told = {"WWW-Authenticate": "Basic"} if "authorization" in request.headers else {}
+        raise ProtocolError(
+            "invalid_client", "no client is registered here: send none", status=401, headers=told
+        )
 
 
 def _asked(text: str | None) -> Sequence[str] | None:

@@ -108,7 +108,7 @@ async def _dataset(ctx: Context, grant: Grant, request: CredentialRequest) -> Of
         datasets = await offers.datasets_of(conn, grant.offer_id)
     if isinstance(request, ByIdentifier):
         found = next((d for d in datasets if d.id == request.credential_identifier), None)
-        if found is None or not grant.by_identifier:
+        if found is None:
             raise ProtocolError("unknown_credential_identifier", "the token grants no such credential")
         return found
     if grant.by_identifier:

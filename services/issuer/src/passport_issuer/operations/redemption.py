@@ -30,7 +30,11 @@ __all__ = ["Grant", "TokenAnswer", "grant_of", "redeem"]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenAnswer:
-    """An access token; ``authorization_details`` only where the wallet asked for them."""
+    """An access token, with ``authorization_details`` where the wallet asked for them, or needs them.
+
+    It needs them where a configuration stands for several datasets, two posts for instance: only a
+    ``credential_identifier`` tells these apart (OpenID4VCI 1.0 §6.2).
+    """
 
     access_token: str
     expires_in: int
@@ -94,7 +98,10 @@ async def redeem(
         datasets = await offers.datasets_of(conn, offer_id) if redeemed else []
     if not redeemed:
         raise _invalid_grant()
-    details = None if asked_configurations is None else _details(datasets, asked_configurations)
+    named = asked_configurations
+    if named is None and len({dataset.configuration_id for dataset in datasets}) < len(datasets):
+        named = [dataset.configuration_id for dataset in datasets]
+    details = None if named is None else _details(datasets, named)
     return TokenAnswer(
         access_token=token, expires_in=int(TOKEN_LIFE.total_seconds()), authorization_details=details
     )

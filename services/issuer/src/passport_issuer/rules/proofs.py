@@ -110,9 +110,10 @@ def _one(proof: str, audience: str, now: datetime) -> tuple[PublicKey, str]:
 def _key(header: dict[str, JsonValue]) -> PublicKey:
     """The key a proof is made with.
 
-    Exactly one source, and only ``jwk`` binds (cryptographic_binding_methods).
+    Exactly one source, and only ``jwk`` binds (cryptographic_binding_methods). A ``key_attestation``, which a
+    wallet may add unasked, is no source: we have no use for it yet, and it is ignored (RFC 7515 §4).
     """
-    sources = [name for name in ("jwk", "kid", "x5c", "trust_chain", "key_attestation") if name in header]
+    sources = [name for name in ("jwk", "kid", "x5c", "trust_chain") if name in header]
     jwk = header.get("jwk")
     if sources != ["jwk"] or not isinstance(jwk, dict):
         raise ProofInvalid(ProofFault.KEY_SOURCE)
