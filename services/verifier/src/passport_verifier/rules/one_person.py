@@ -46,7 +46,9 @@ def same_names(one: Identified, other: Identified) -> bool:
     pairs = ((one.family_name, other.family_name), (one.given_name, other.given_name))
     if one.birthdate is None or one.birthdate != other.birthdate:
         return False
-    return all(left and right and normalised(left) == normalised(right) for left, right in pairs)
+    # A name of white space alone says nothing about anybody, so it joins nothing.
+    compared = [(normalised(left or ""), normalised(right or "")) for left, right in pairs]
+    return all(left and left == right for left, right in compared)
 
 
 def _joins(candidate: Identified, anchor: Identified, keys: set[str]) -> bool:
