@@ -18,7 +18,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import CHECKS
+from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.case import Case
@@ -27,6 +27,7 @@ from passport_testkit import contract_examples
 from passport_testkit.contract_worlds import EVERYTHING, NOBODY, Operation, World, document, operations
 from passport_testkit.databases import POSTGRESQL, SQLITE
 
+load_all_checks()
 WorldOf = Callable[..., World]
 POLICY = "/api/v1/organisations/{ods}/policies/{policy_id}"
 MOVEMENTS = "/api/v1/organisations/{ods}/movements"
