@@ -291,6 +291,15 @@ def test_it_serves_https_and_stops_gracefully(running: Running) -> None:
     assert "http_request.answered" in events
 
 
+def test_a_client_that_keeps_its_connection_does_not_hold_up_the_stop(running: Running) -> None:
+    with running.client() as pooled:
+        assert pooled.get("/health/live").status_code == 200
+        running.process.send_signal(signal.SIGTERM)
+        _, err = running.process.communicate()
+    assert running.process.returncode == 0, err
+    assert "timeout graceful shutdown exceeded" not in err
+
+
 def test_a_second_process_on_the_same_file_is_refused(running: Running, workplace: Workplace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         second = workplace.start(listener)

@@ -3,6 +3,9 @@
 httptools collects a request line and headers of any size for as long as they take to come, and uvicorn waits
 for ever for the first byte: both are ways to hold memory and connections without sending a request. Bodies
 are bounded by the edge middleware.
+
+At a stop an idle connection is closed, and not waited for: a client that keeps it in a pool does not read, so
+it would not answer the end of TLS for as long as the whole grace time.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 65_536
 HEAD_TIMEOUT_S = 15.0
+FAREWELL_S = 1.0
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -36,6 +40,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Stop waiting."""
         self._head_arrived()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close an idle connection now; one with an open request closes after its answer."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_S, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to an unfinished head."""
