@@ -65,9 +65,7 @@ class Passport:
         reference = jose.parse(self.held[name].split("~")[0]).claims["status"]["status_list"]
         answer = await self._peer.call("https.get", url=reference["uri"], accept=MEDIA_TYPE)
         assert (answer["status"], answer["type"]) == (200, MEDIA_TYPE)
-        [status] = await self._peer.call(
-            "status_list.read", token=answer["body"], indices=[reference["idx"]]
-        )
+        [status] = await self._peer.call("status_list.read", token=answer["body"], indices=[reference["idx"]])
         return int(status)
 
     async def refused(self, name: str) -> str | None:
