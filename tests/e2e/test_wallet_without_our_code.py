@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +23,7 @@ from jwcrypto.jws import JWS
 from sd_jwt.holder import SDJWTHolder
 
 from deploy.demo import issuing, moving, people
+from passport_shared.service.clock import SystemClock
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
@@ -78,7 +78,8 @@ class Wallet:
         for name in offer["credential_configuration_ids"]:
             nonce = self.http.post(metadata["nonce_endpoint"]).json()["c_nonce"]
             header = {"typ": "openid4vci-proof+jwt", "jwk": self.key.export_public(as_dict=True)}
-            proof = signed(self.key, header, {"aud": issuer, "iat": int(time.time()), "nonce": nonce})
+            now = int(SystemClock().now().timestamp())
+            proof = signed(self.key, header, {"aud": issuer, "iat": now, "nonce": nonce})
             answer = self.http.post(
                 metadata["credential_endpoint"],
                 json={"credential_configuration_id": name, "proofs": {"jwt": [proof]}},
