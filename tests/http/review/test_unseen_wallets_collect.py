@@ -151,3 +151,16 @@ async def test_a_person_with_two_posts_can_collect_both(issuer: IssuerBench):
     assert len(collected) == 2
     held = (await issuer.call("GET", f"/staff/{staff_id}/passport")).json()
     assert str(held).count("Employment") >= 2
+
+
+async def test_parameters_without_a_value_count_as_not_sent(issuer: IssuerBench):
+    """RFC 6749 §3.2; some libraries send every parameter they know."""
+    wallet, offer, pin = await _offered(issuer)
+    blank = {"client_id": "", "client_secret": "", "client_assertion": "", "authorization_details": ""}
+    answer = await wallet.request_token(offer, pin, **blank)
+    assert answer.status_code == 200, answer.text
+    doubled = b"grant_type=&grant_type="
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    protocol_error(
+        await issuer.http.post(f"{ENTITY}/token", content=doubled, headers=form), 400, "invalid_request"
+    )

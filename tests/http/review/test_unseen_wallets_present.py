@@ -147,6 +147,7 @@ async def test_form_media_types_with_parameters(verifier: VerifierBench, headers
         (b"", FORM),
         (b"wallet_metadata=%7B%22vp_formats_supported%22%3A%7B%7D%7D", FORM),
         (b"wallet_nonce=abc&unknown=1", FORM),
+        (b"wallet_nonce=&wallet_metadata=", FORM),
     ],
 )
 async def test_a_request_is_fetched_by_post_with_any_of_its_optional_parameters(

@@ -80,7 +80,6 @@ async def test_post_echoes_the_wallets_nonce(verifier: VerifierBench):
     "form",
     [
         {"wallet_nonce": "a b"},
-        {"wallet_nonce": ""},
         {"wallet_nonce": "x" * 300},
         {"wallet_metadata": "not json"},
         {"wallet_metadata": "[]"},

@@ -125,6 +125,17 @@ async def form_body(request: Request, *, max_fields: int = MAX_FORM_FIELDS) -> d
     return fields
 
 
+async def stated_form(request: Request) -> dict[str, str]:
+    """As ``form_body``, without parameters that have no value: they count as not sent (RFC 6749 §3.2).
+
+    For wallets, whose libraries may send every parameter they know.
+
+    Raises:
+        ProtocolError: as ``form_body``.
+    """
+    return {name: value for name, value in (await form_body(request)).items() if value}
+
+
 async def json_body(request: Request, *, max_bytes: int = strict.MAX_BYTES) -> dict[str, Any]:
     """The object in an ``application/json`` body of a protocol endpoint.
 

@@ -29,7 +29,7 @@ from passport_issuer.rules.metadata import (
 from passport_shared.formats import strict
 from passport_shared.formats.strict import StrictError
 from passport_shared.service.oauth_errors import ProtocolError
-from passport_shared.service.routes import form_body, json_body, media_type, protocol_route
+from passport_shared.service.routes import json_body, media_type, protocol_route, stated_form
 from passport_shared.service.tenancy import Tenant
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -92,7 +92,7 @@ async def credential_offer(request: Request) -> Response:
 async def token(request: Request) -> Response:
     """``POST <EID>/token`` (§6): a pre-authorized code and its PIN for an access token."""
     ctx, tenant = await _tenant(request)
-    form = await form_body(request)
+    form = await stated_form(request)
     _check_client(request, form)
     if "grant_type" not in form:
         raise ProtocolError("invalid_request", "grant_type is missing")

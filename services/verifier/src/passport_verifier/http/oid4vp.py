@@ -17,7 +17,7 @@ from starlette.routing import Route
 from passport_shared.formats import strict
 from passport_shared.formats.strict import StrictError
 from passport_shared.service.oauth_errors import ProtocolError
-from passport_shared.service.routes import form_body, protocol_route
+from passport_shared.service.routes import protocol_route, stated_form
 from passport_shared.service.tenancy import Tenant
 from passport_verifier.context import Context
 from passport_verifier.errors import NotEnrolled, NotFound
@@ -52,7 +52,7 @@ async def get_request(request: Request) -> Response:
 async def post_request(request: Request) -> Response:
     """The request object, echoing the wallet's nonce (OpenID4VP 1.0 §5.10)."""
     # Both parameters are optional, so there may be no body at all, and then no media type.
-    form = await form_body(request) if await request.body() else {}
+    form = await stated_form(request) if await request.body() else {}
     _check_wallet_metadata(form.get("wallet_metadata"))
     nonce = form.get("wallet_nonce")
     if nonce is not None and _WALLET_NONCE.fullmatch(nonce) is None:
@@ -85,7 +85,7 @@ async def _request_object(request: Request, wallet_nonce: str | None) -> Respons
 async def post_response(request: Request) -> Response:
     """The answer: an encrypted response, or an error with the request's state."""
     ctx, tenant = await _tenant(request)
-    form = await form_body(request)
+    form = await stated_form(request)
     if ("response" in form) == ("error" in form):
         raise ProtocolError("invalid_request", "send either response or error")
     try:
