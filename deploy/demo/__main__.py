@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.demo import issuing, moving, onboarding, people, trouble
+from deploy.demo.holder import WalletRefused
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story, Unexpected
-from deploy.dev.management import ManagementClient, http_client
-from deploy.dev.stack import Stack, StackError, free_ports
+from deploy.dev.management import ManagementClient, Refused, http_client
+from deploy.dev.stack import INTERRUPTED, Stack, StackError, free_ports
 from passport_registry.clients.tokens import read_client_key
 
 FOLDER = Path(".dev")
@@ -30,10 +31,13 @@ def main() -> int:
     sys.stdout.write("All people are invented.\n")
     try:
         tell(story, stack)
-    except (Unexpected, StackError) as failure:
+    except (Unexpected, StackError, Refused, WalletRefused) as failure:
         sys.stdout.write(f"\nNot as expected: {failure}\n")
         sys.stdout.write(f"The services' logs are in {stack.folder}.\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stdout.write("\nInterrupted; stopping the services.\n")
+        return INTERRUPTED
     finally:
         stack.stop()
     story.end()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from deploy.demo import onboarding
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
-from deploy.demo.story import Story
-from deploy.dev.management import ManagementClient, http_client
-from deploy.dev.stack import PORTS, STOP_WITHIN_S, Stack, StackError
+from deploy.demo.story import Story, Unexpected
+from deploy.dev.management import ManagementClient, Refused, http_client
+from deploy.dev.stack import INTERRUPTED, PORTS, STOP_WITHIN_S, Stack, StackError
 from passport_registry.clients.tokens import read_client_key
 
 FOLDER = Path(".dev")
@@ -34,12 +34,19 @@ def up() -> int:
         # a start that did not get to its end leaves nothing to build on
         shutil.rmtree(SANDBOX, ignore_errors=True)
     stack = Stack.prepare(SANDBOX, tls_folder=FOLDER, ports=PORTS)
+    started = False
     try:
         _start(stack, first=first)
-    except StackError as failure:
-        stack.stop()
+        started = True
+    except (StackError, Refused, Unexpected) as failure:
         print(f"The sandbox did not start: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted: nothing is left running.", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        if not started:
+            stack.stop()
     pids = {name: service.process.pid for name, service in stack.services.items() if service.process}
     (SANDBOX / "pids.json").write_text(json.dumps(pids))
     (SANDBOX / "ready").touch()

@@ -28,6 +28,8 @@ BIN = Path(sys.executable).parent
 PORTS = {"registry": 9000, "issuer": 9001, "verifier": 9002}
 STOP_WITHIN_S = 15
 READY_WITHIN_S = 60
+INTERRUPTED = 130
+"""What a program ends with after Ctrl-C."""
 
 
 class StackError(RuntimeError):
