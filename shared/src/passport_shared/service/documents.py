@@ -212,10 +212,10 @@ class CachedDocuments:
         if kept is not None:
             self._memory[name] = (replace(kept[0], checked_at=now), kept[1])
 
-    async def delete(self, name: str) -> None:
-        """Forget a document, and with it the memory of its versions."""
-        async with self._db.write() as conn:
-            await conn.execute(delete(self._table).where(self._table.c.name == name))
+    async def delete(self, name: str, *, conn: AsyncConnection | None = None) -> None:
+        """Forget a document, and with it the memory of its versions; in the caller's transaction if given."""
+        async with self._writing(conn) as writer:
+            await writer.execute(delete(self._table).where(self._table.c.name == name))
         self._drop(name)
 
     async def refresh(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from passport_registry.context import Context
+from passport_registry.operations.turn import Turn, always
 from passport_registry.store import publications
 from passport_registry.store.publications import Kind, Publication
 from passport_registry.store.rows import Duplicate
@@ -46,13 +47,14 @@ async def due(ctx: Context, kind: Kind, content_digest: str, renewal: timedelta)
     return ctx.clock.now() - last.issued_at >= renewal
 
 
-async def publish(ctx: Context, link: Link, sign: Sign) -> Publication | None:
+async def publish(ctx: Context, link: Link, sign: Sign, turn: Turn = always) -> Publication | None:
     """Publish a link; None if another publisher was first, whose link then counts."""
     reserved, prev = await _reserve(ctx, link)
     body = sign(reserved, prev)
     sha256 = hashlib.sha256(body).hexdigest()
     try:
         async with ctx.db.write() as conn:
+            await turn(conn)
             if not await publications.publish(conn, link.kind, reserved.sequence, sha256=sha256):
                 raise Duplicate
             await ctx.documents.put(

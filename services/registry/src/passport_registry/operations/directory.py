@@ -7,6 +7,7 @@ import hashlib
 from passport_registry.context import Context
 from passport_registry.operations import anchor, chain
 from passport_registry.operations.clients import api_clients
+from passport_registry.operations.turn import Turn, always
 from passport_registry.store.publications import Kind, Publication
 from passport_shared.formats import strict
 from passport_shared.formats.freshness import (
@@ -19,7 +20,7 @@ from passport_shared.wire import clients as wire
 DIRECTORY_DOCUMENT = "client-directory"
 
 
-async def publish(ctx: Context) -> Publication | None:
+async def publish(ctx: Context, turn: Turn = always) -> Publication | None:
     """Publish the directory if a client has changed or an hour has passed; None if neither."""
     clients = await api_clients(ctx)
     digest = hashlib.sha256(strict.canonical([_content(client) for client in clients])).hexdigest()
@@ -44,6 +45,7 @@ async def publish(ctx: Context) -> Publication | None:
             content_digest=digest,
         ),
         sign,
+        turn,
     )
 
 

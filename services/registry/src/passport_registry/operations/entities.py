@@ -155,6 +155,8 @@ async def make_code(
     kept = await code_hmac(ctx, text)
     async with ctx.db.write() as conn:
         entity = await by_role(conn, ods_code, role)
+        # Two operators at once: the later code ends the earlier one, on either database.
+        await store.hold(conn, entity.entity_id)
         code = EnrolmentCode(
             id=new_id(),
             entity_id=entity.entity_id,

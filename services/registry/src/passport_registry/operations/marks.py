@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_registry.context import Context
 from passport_registry.operations import anchor
 from passport_registry.operations.standings import EntityView, TrustView, content
+from passport_registry.operations.turn import Turn, always
 from passport_registry.rules.entities import Role, Suspension
 from passport_registry.rules.marks import MarkContent
 from passport_registry.store import entities, marks
@@ -40,7 +41,7 @@ class Due:
     digest: str
 
 
-async def renew(ctx: Context, views: Sequence[TrustView]) -> int:
+async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> int:
     """Issue every mark that is due; return how many became current."""
     async with ctx.db.read() as conn:
         current = await marks.every_current(conn)
@@ -48,9 +49,9 @@ async def renew(ctx: Context, views: Sequence[TrustView]) -> int:
     due = [item for view in views for item in _due(view, current, key.kid)]
     issued = 0
     for batch in _batches(due):
-        prepared = await _prepare(ctx, batch)
+        prepared = await _prepare(ctx, batch, turn)
         signed = {mark.jti: _sign(ctx, mark, item, key) for mark, item in prepared}
-        issued += await _make_current(ctx, prepared, signed)
+        issued += await _make_current(ctx, prepared, signed, turn)
     return issued
 
 
@@ -72,11 +73,12 @@ def _batches(due: Sequence[Due]) -> Iterator[Sequence[Due]]:
         yield due[start : start + BATCH]
 
 
-async def _prepare(ctx: Context, batch: Sequence[Due]) -> list[tuple[Mark, Due]]:
+async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple[Mark, Due]]:
     """Record the intention: nothing is signed that could not be taken back by its status index."""
     now = ctx.clock.now().replace(microsecond=0)
     prepared = []
     async with ctx.db.write() as conn:
+        await turn(conn)
         for item in batch:
             entity_id = item.view.entity.entity_id
             await entities.hold(conn, entity_id)
@@ -157,10 +159,13 @@ def _sign(ctx: Context, mark: Mark, item: Due, key: SigningKey) -> str:
     )
 
 
-async def _make_current(ctx: Context, prepared: Sequence[tuple[Mark, Due]], signed: dict[str, str]) -> int:
+async def _make_current(
+    ctx: Context, prepared: Sequence[tuple[Mark, Due]], signed: dict[str, str], turn: Turn
+) -> int:
     now = ctx.clock.now()
     issued = 0
     async with ctx.db.write() as conn:
+        await turn(conn)
         for mark, item in prepared:
             # Read again here: a suspension since the preparation must stand on the new index.
             entity = await entities.hold(conn, mark.entity_id)

@@ -1,6 +1,6 @@
 """The publisher: brings what the world reads in line with what is recorded (design.md §4.2).
 
-Any number of replicas may run it; the lease lets one at a time work, and every step alone is safe without it.
+Any number of replicas may run it; the lease lets one at a time work, and every transaction asks for it again.
 Whatever fails is tried again at the next look, and what was published before stays in force until it ends.
 """
 
@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
+
 from passport_registry.context import Context
 from passport_registry.operations import directory, marks, snapshot, standings, statements
+from passport_registry.operations.turn import Turn, always, turn_of
 from passport_registry.store import publications
 from passport_registry.store.publications import Publication
+from passport_shared.service.leases import LeaseLost, while_held
 
 LEASE = "publish"
-LEASE_TTL = timedelta(seconds=60)
+# Extended while the work lasts; short, so that after a kill the next publisher begins soon.
+LEASE_TTL = timedelta(seconds=15)
 # Renewals fall due by the clock alone; they are looked for this often.
 LOOK_EVERY = timedelta(seconds=60)
+
+log = structlog.get_logger(__name__)
 
 
 async def publish_if_due(ctx: Context) -> Publication | None:
@@ -35,20 +42,29 @@ async def publish(ctx: Context) -> Publication | None:
     if lease is None:
         return None
     try:
-        return await publish_unleased(ctx)
+        return await while_held(
+            publish_unleased(ctx, turn_of(ctx, lease)), lambda: ctx.leases.extend(lease, LEASE_TTL), LEASE_TTL
+        )
+    except LeaseLost:
+        log.warning("publish.lost")
+        return None
     finally:
         await ctx.leases.release(lease)
 
 
-async def publish_unleased(ctx: Context) -> Publication | None:
-    """Publish whatever is due without asking for the lease: correct when many do it, only wasteful."""
+async def publish_unleased(ctx: Context, turn: Turn = always) -> Publication | None:
+    """Publish whatever is due, while it is this publisher's turn.
+
+    Without a lease many may do it at once: nothing forks and nothing is lost, but what one of them read
+    earlier may stand for a minute where another wrote something newer.
+    """
     async with ctx.db.read() as conn:
         seen = await publications.changes(conn)
         views = await standings.every(conn, ctx.clock.now())
-    await marks.renew(ctx, views)
-    await statements.renew(ctx, views)
-    published = await snapshot.publish(ctx, views)
-    await directory.publish(ctx)
+    await marks.renew(ctx, views, turn)
+    await statements.renew(ctx, views, turn)
+    published = await snapshot.publish(ctx, views, turn)
+    await directory.publish(ctx, turn)
     async with ctx.db.write() as conn:
         await publications.note_published(conn, seen.made, ctx.clock.now())
     return published

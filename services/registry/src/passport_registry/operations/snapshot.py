@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from passport_registry.context import Context
 from passport_registry.operations import anchor, chain
 from passport_registry.operations.standings import TrustView
+from passport_registry.operations.turn import Turn, always
 from passport_registry.store import agreements, marks, publications
 from passport_registry.store.agreements import Agreement
 from passport_registry.store.publications import Kind, Publication
@@ -49,9 +50,9 @@ def status_document(list_id: str) -> str:
     return f"statuslist/{list_id}"
 
 
-async def publish(ctx: Context, views: Sequence[TrustView]) -> Publication | None:
+async def publish(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> Publication | None:
     """Publish a manifest if anything it names has changed or an hour has passed; None if neither."""
-    await _status_lists(ctx)
+    await _status_lists(ctx, turn)
     parts = await _parts(ctx, views)
     ca = await anchor.authority(ctx)
     described = [
@@ -89,10 +90,11 @@ async def publish(ctx: Context, views: Sequence[TrustView]) -> Publication | Non
             content_digest=digest,
         ),
         sign,
+        turn,
     )
 
 
-async def _status_lists(ctx: Context) -> None:
+async def _status_lists(ctx: Context, turn: Turn) -> None:
     """Sign every status list whose entries have changed, or that is due with the snapshot."""
     async with ctx.db.read() as conn:
         rows = await marks.lists(conn)
@@ -107,6 +109,7 @@ async def _status_lists(ctx: Context) -> None:
             continue
         token = await _status_token(ctx, row, entries)
         async with ctx.db.write() as conn:
+            await turn(conn)
             if await marks.note_token(conn, row.id, content_digest=digest, issued_at=now):
                 await ctx.documents.put(
                     status_document(row.id),
@@ -241,9 +244,11 @@ async def _keep_parts(ctx: Context, parts: Sequence[tuple[str, bytes]]) -> None:
                     max_age=PART_SERVED_FOR,
                     conn=conn,
                 )
+    since = now - SNAPSHOT_LIFETIME
     async with ctx.db.read() as conn:
-        unused = await publications.unused_parts(conn, since=now - SNAPSHOT_LIFETIME)
+        unused = await publications.unused_parts(conn, since=since)
     for part in unused:
-        await ctx.documents.delete(part_document(part.sha256))
+        # Row and bytes go together, or content that comes back would name bytes that are gone.
         async with ctx.db.write() as conn:
-            await publications.forget_part(conn, part.sha256)
+            if await publications.forget_part(conn, part.sha256, unused_since=since):
+                await ctx.documents.delete(part_document(part.sha256), conn=conn)

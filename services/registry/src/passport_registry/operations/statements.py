@@ -13,6 +13,7 @@ from typing import Any
 from passport_registry.context import Context
 from passport_registry.operations import anchor
 from passport_registry.operations.standings import EntityView, TrustView
+from passport_registry.operations.turn import Turn, always
 from passport_registry.rules.entities import Role
 from passport_registry.store import publications
 from passport_registry.store.publications import Statement
@@ -25,7 +26,7 @@ from passport_shared.formats.trust_mark import KeyUse, PinState
 FETCH_PATH = "/federation/fetch"
 
 
-async def renew(ctx: Context, views: Sequence[TrustView]) -> int:
+async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> int:
     """Sign every statement that has changed or is due; return how many."""
     async with ctx.db.read() as conn:
         kept = await publications.statements(conn)
@@ -42,6 +43,7 @@ async def renew(ctx: Context, views: Sequence[TrustView]) -> int:
                     signed.append(statement)
     if signed:
         async with ctx.db.write() as conn:
+            await turn(conn)
             for statement in signed:
                 await publications.store_statement(conn, statement)
     return len(signed)

@@ -190,9 +190,10 @@ async def unused_parts(conn: AsyncConnection, *, since: datetime) -> list[KeptPa
     return await many(conn, select(_Q).where(_Q.c.last_used_at < since), KeptPart)
 
 
-async def forget_part(conn: AsyncConnection, sha256: str) -> None:
-    """Forget a part."""
-    await conn.execute(delete(_Q).where(_Q.c.sha256 == sha256))
+async def forget_part(conn: AsyncConnection, sha256: str, *, unused_since: datetime) -> bool:
+    """Forget a part that no manifest has named since then; False if one has, or it is gone."""
+    gone = await conn.execute(delete(_Q).where(_Q.c.sha256 == sha256, _Q.c.last_used_at < unused_since))
+    return gone.rowcount == 1
 
 
 async def changed(conn: AsyncConnection) -> None:
