@@ -210,3 +210,16 @@ async def test_the_key_is_not_kept(desk: Desk) -> None:
     async with desk.db.read() as conn:
         rows = (await conn.execute(select(CLAIMS.claims))).all()
     assert "ann-other" not in repr(rows)
+
+
+@both_databases
+async def test_a_completed_claim_whose_transaction_was_rolled_back_gives_its_key_back(desk: Desk) -> None:
+    async def fail_after_completing(claim: Claim) -> str:
+        async with desk.db.write() as conn:
+            await claim.complete(conn, "never made")
+            raise PassportError("conflict", "not now")
+
+    with pytest.raises(PassportError, match="not now"):
+        await desk.idempotency.once(CALL, fail_after_completing)
+    assert not (await desk.make()).replayed
+    assert (await desk.make()).replayed

@@ -41,7 +41,8 @@ from passport_shared.service.once import insert_once
 AUDIT_KEY = "audit"
 """Purpose of the key that signs checkpoints: its own, used for nothing else."""
 BATCH = 500
-LEASE = timedelta(seconds=30)
+# Well below MAX_LAG: a replica that is killed while it seals must not make the others unready.
+LEASE = timedelta(seconds=10)
 MAX_LAG = timedelta(seconds=30)
 MAX_DETAILS_BYTES = 4_096
 MAX_REF_CHARACTERS = 256

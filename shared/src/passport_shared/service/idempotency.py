@@ -256,9 +256,9 @@ class Idempotency:
         ).returning(claims.c.claim)
 
     async def _release(self, claim: Claim) -> None:
-        if not claim.completed:
-            async with self._db.write() as conn:
-                await claim.release(conn)
+        # Also after `complete`: its transaction may have been rolled back. If it was committed, nothing goes.
+        async with self._db.write() as conn:
+            await claim.release(conn)
 
 
 def _is(claims: Table, call: IdempotentCall) -> Any:

@@ -32,7 +32,8 @@ class Periodic:
     name: str
     every: timedelta
     run: Callable[[], Awaitable[object]]
-    lease: timedelta = timedelta(seconds=60)
+    # Extended while the task runs; how long the others wait after a kill in the middle of it.
+    lease: timedelta = timedelta(seconds=15)
 
 
 class Runner:
