@@ -301,7 +301,7 @@ class TestTheirVerifier:
             {"changes": {"client_metadata": {}}},
             {"changes": {"transaction_data": ["e30"]}},
         ],
-        ids=str,
+        ids=lambda spoilt: ",".join(spoilt.get("changes", spoilt)),
     )
     async def test_our_wallet_answers_no_request_that_breaks_the_profile(self, place, full, spoilt):
         made = await place.ask(**spoilt)

@@ -492,7 +492,7 @@ def test_a_wallet_refuses_a_credential_that_carries_a_key_binding() -> None:
         {"cnf": {"jwk": {"kty": "EC"}}},
         {"cnf": {"jwk": {**holder_key().public.jwk, "d": "AAAA"}}},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_an_issuer_signs_nothing_a_verifier_would_refuse(change: dict[str, Any]) -> None:
     claims = {name: value for name, value in staff_claims(**change).items() if value is not ABSENT}
