@@ -26,7 +26,7 @@ from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.observability import Metrics
 from passport_shared.service.pages import Pages, is_reader
 from passport_shared.service.problem_pages import problem_routes
-from passport_shared.service.problems import Invalid, PassportError
+from passport_shared.service.problems import Invalid, NotFound, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
 from passport_shared.service.validation import field_errors
 from passport_shared.wire.problems import COMMON, Problem, catalogue
@@ -121,6 +121,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     async def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+        if any(fault["loc"][:1] == ("path",) for fault in error.errors()):
+            # a path that cannot name anything names nothing: a lower-case ODS code, an id of another form
+            return error_response(NotFound(), request.scope)
         errors = field_errors(error.errors(), error.body)
         if request.scope["state"].get("surface") == PROTOCOL:
             where = errors[0].pointer.rpartition("/")[2] if errors else "request"
