@@ -10,6 +10,7 @@ import pytest
 from passport_shared.formats import jwe
 from passport_shared.formats.sd_jwt_structure import parse
 from passport_testkit.apps import protocol_error
+from passport_testkit.databases import both_databases
 from passport_testkit.verifiers import VERIFIER, VerifierBench
 from passport_verifier.rules import asking
 
@@ -187,3 +188,11 @@ async def test_management_and_pages_are_for_no_other_origin(verifier: VerifierBe
     request = await verifier.ask()
     page = await verifier.http.get(request["links"]["page"], headers={"Origin": "https://wallet.example"})
     assert "access-control-allow-origin" not in page.headers
+
+
+@both_databases
+@pytest.mark.parametrize("kid", ["a\x00b", "\x00", "\U0001f600" * 3, "' OR 1=1 --"])
+async def test_a_kid_no_database_can_store_is_an_unknown_one(verifier: VerifierBench, kid: str):
+    """PostgreSQL refuses U+0000 in text; a stranger's header must not reach it."""
+    answer = await verifier.answer(await verifier.ask(), verifier.surgeon())
+    protocol_error(await verifier.send(jwe.encrypt(b"{}", answer.key, kid=kid)), 400, "invalid_request")

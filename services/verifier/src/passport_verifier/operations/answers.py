@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,6 +76,9 @@ WALLET_ERRORS = frozenset(
 )
 """OpenID4VP 1.0 §8.5 and, since it builds on that, RFC 6749 §4.1.2.1."""
 
+# What random_token makes; anything else is nobody's, and need not be stored anywhere to be looked for.
+_OUR_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 log = structlog.get_logger(__name__)
 
 
@@ -130,7 +134,7 @@ async def _session(ctx: Context, ods: str, response: str) -> Session:
         kid = jwe.peek_header(response, max_bytes=MAX_RESPONSE_CHARS).get("kid")
     except JweError as error:
         raise AnswerRefused(error.reason) from None
-    if not isinstance(kid, str) or not kid:
+    if not isinstance(kid, str) or _OUR_KID.fullmatch(kid) is None:
         raise AnswerRefused(AnswerRefusal.UNKNOWN_SESSION)
     async with ctx.db.read() as conn:
         session = await requests.session_by_kid(conn, ods, kid)
