@@ -39,7 +39,7 @@ def as_answer(error: BaseException) -> PassportError:
         return Unavailable(
             "The database does not answer; nothing was changed.", retry_after=timedelta(seconds=5)
         )
-    if isinstance(error, DataError):
+    if isinstance(error, DataError) or (isinstance(error, DBAPIError) and _is_data(error.orig)):
         return Invalid("A value lies outside what can be stored.")
     return PassportError(
         "internal_error", "The service failed. Quote the correlation id when asking for help."
@@ -54,6 +54,12 @@ def database_unavailable(error: BaseException) -> bool:
         return error.connection_invalidated or _driver_unavailable(error.orig)
     # asyncpg raises these bare when it cannot connect.
     return isinstance(error, ConnectionError) or _driver_unavailable(error)
+
+
+def _is_data(cause: BaseException | None) -> bool:
+    """Whether PostgreSQL refused a value (class 22), which SQLAlchemy does not always call a DataError."""
+    state = getattr(cause, "sqlstate", None)
+    return isinstance(state, str) and state.startswith("22")
 
 
 def _driver_unavailable(cause: BaseException | None) -> bool:
