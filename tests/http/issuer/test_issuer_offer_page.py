@@ -281,6 +281,13 @@ async def test_links_that_lead_nowhere_get_a_page(issuer: IssuerBench) -> None:
             page = await issuer.http.request(method, path)
             assert page.status_code == 404
             outline(page)
+    for path in ("/", "/nowhere", "/rbv/o/lower-case"):
+        page = await issuer.http.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+        assert page.status_code == 404
+        outline(page)
+        document = await issuer.http.get(path)
+        assert document.status_code == 404
+        assert "json" in document.headers["content-type"]
     sheet = await issuer.http.get("/assets/passport.css")
     assert sheet.headers["content-type"].startswith("text/css")
     again = await issuer.http.get("/assets/passport.css", headers={"If-None-Match": sheet.headers["etag"]})

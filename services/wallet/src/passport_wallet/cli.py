@@ -61,8 +61,9 @@ def _run(act: Callable[[Wallet], Awaitable[Answer]]) -> Answer:
     """Open the wallet, do one act, close it; a refusal is one line and exit code 1."""
 
     async def opened() -> Answer:
-        outbound = _outbound()
-        vault = Vault.open(_folder() / "wallet.json", _passphrase())
+        outbound, path = _outbound(), _folder() / "wallet.json"
+        # nobody is asked for the passphrase of a wallet that is not there
+        vault = Vault.open(path, _passphrase() if path.exists() else "")
         try:
             return await act(Wallet(vault, _folder(), outbound, SystemClock()))
         finally:
