@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -58,6 +59,19 @@ async def test_a_refused_code_leaves_a_tenant_that_can_try_again(verifier: Verif
     assert (await served(verifier, "RW3")).trust_marks == ()
     assert (await enrol(verifier, "RW3")).state is TenantState.ACTIVE
     assert [one.ods for one in await verifier.ctx.tenants.every()] == ["R0A", "RW3"]
+
+
+async def test_an_enrolment_by_another_process_counts_at_once(verifier: VerifierBench):
+    other = copy.copy(verifier.ctx.tenants)  # the same database, a memory of its own
+    other._seen = {}
+    await other.prepare("RW3")
+    waiting = await verifier.ctx.tenants.get("RW3")
+    assert waiting is not None
+    assert waiting.state is TenantState.ENROLLING
+    await other.enrol("RW3", CODE, registry_url=verifier.registry.anchor, outbound=verifier.ctx.outbound)
+    enrolled = await verifier.ctx.tenants.get("RW3")
+    assert enrolled is not None
+    assert set(enrolled.certificates) == {"request"}
 
 
 async def test_a_registry_that_is_away_is_said_so(verifier: VerifierBench):

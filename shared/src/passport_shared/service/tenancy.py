@@ -163,16 +163,20 @@ class Tenants:
         return f"{self._public_url}/{ods}"
 
     async def get(self, ods: str) -> Tenant | None:
-        """A tenant by its ODS code; another process's change is seen within five seconds."""
+        """A tenant by its ODS code; another process's change is seen within five seconds.
+
+        One that is not enrolled yet is read every time: the operator's command enrols it in another process,
+        and it can work the moment that command says so.
+        """
         now = self._clock.now()
         tenant, seen_at = self._seen.get(ods, (None, now))
         if tenant is not None and timedelta(0) <= now - seen_at < SEEN_FOR:
             return tenant
         found = (await self._read(self._tables.tenants.c.ods == ods)).get(ods)
-        if found is None:
-            self._seen.pop(ods, None)
-        else:
+        if found is not None and found.state is TenantState.ACTIVE:
             self._seen[ods] = (found, now)
+        else:
+            self._seen.pop(ods, None)
         return found
 
     async def every(self) -> list[Tenant]:
