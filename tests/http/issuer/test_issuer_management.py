@@ -439,4 +439,4 @@ async def test_an_offer_s_qr_code_is_an_image(issuer: IssuerBench) -> None:
     assert b"<svg" in svg.content
     png = await issuer.call("GET", f"/offers/{offer['id']}/qr.png")
     assert png.content.startswith(b"\x89PNG")
-    problem(await issuer.call("GET", f"/offers/{offer['id']}/qr.gif"), 422, "invalid_request")
+    problem(await issuer.call("GET", f"/offers/{offer['id']}/qr.gif"), 404, "not_found")
