@@ -15,9 +15,9 @@ from deploy.demo import issuing, moving, onboarding, people, trouble
 from deploy.demo.holder import WalletRefused
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story, Unexpected
-from deploy.dev.management import ManagementClient, Refused, http_client
+from deploy.dev.clients import Clients, create
+from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, Stack, StackError, free_ports
-from passport_registry.clients.tokens import read_client_key
 
 FOLDER = Path(".dev")
 
@@ -47,10 +47,11 @@ def main() -> int:
 def tell(story: Story, stack: Stack) -> None:
     """All chapters."""
     story.chapter("A network register starts, and with it an issuer and a verifier")
-    operator = start(story, stack)
+    clients = start(story, stack)
+    operator = clients.machine
     story.chapter("Two trusts join the network")
     for trust in (CHRISTIE, MANCHESTER):
-        onboarding.join(story, stack, operator, trust)
+        onboarding.join(story, stack, clients, trust)
     onboarding.agree(stack, operator)
     onboarding.live(story, stack, operator)
     story.chapter("The Christie issues a urology surgeon's passport")
@@ -66,20 +67,18 @@ def tell(story: Story, stack: Stack) -> None:
     trouble.two_people(story, stack, operator, holder)
 
 
-def start(story: Story, stack: Stack) -> ManagementClient:
-    """Prepare and start the three services; returns the first API client."""
+def start(story: Story, stack: Stack) -> Clients:
+    """Prepare and start the three services; returns the first API clients."""
     registry = stack.services["registry"]
-    client_file = stack.folder / "client.json"
     for service in stack.services.values():
         service.command("migrate")
     registry.command("init", "--out", str(stack.folder / "trust.json"))
-    registry.command("client", "create", "demonstration", "--out", str(client_file))
+    clients = create(stack)
     for name, service in stack.services.items():
         service.start()
         stack.wait_ready(name)
     story.say("Three services, three databases, their own keys; all speak https.")
-    client_id, key = read_client_key(client_file)
-    return ManagementClient(client_id, key, http_client(stack.tls.ca))
+    return clients
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.demo.story import Story
 from deploy.dev import register
+from deploy.dev.clients import Clients
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
 from passport_shared.wire import catalogue
@@ -15,7 +16,6 @@ from passport_shared.wire import catalogue
 URGENT = "SERVICE_NEED_URGENT"
 YEAR = timedelta(days=365)
 OPERATOR = "registry-operator-1"
-SECOND = "registry-operator-2"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ MANCHESTER = Trust(
 )
 
 
-def join(story: Story, stack: Stack, operator: ManagementClient, trust: Trust) -> None:
+def join(story: Story, stack: Stack, clients: Clients, trust: Trust) -> None:
     """Take one trust from the invitation to a certificate and authority."""
+    operator = clients.machine
     registry = stack.services["registry"].url
     organisation = f"/api/v1/organisations/{trust.ods}"
     operator.post(
@@ -88,17 +89,11 @@ def join(story: Story, stack: Stack, operator: ManagementClient, trust: Trust) -
     )["code"]
     stack.services[trust.service].command("tenant", "enrol", trust.ods, "--code", code)
     story.say(f"{trust.name}: governance recorded, keys made by its own service, certificates issued.")
+    grants = f"{organisation}/entities/{trust.role}/authorisations"
     for grant in _grants(stack, trust):
-        proposed = operator.post(
-            registry,
-            f"{organisation}/entities/{trust.role}/authorisations",
-            {**grant, "actor": OPERATOR},
-        )
-        operator.post(
-            registry,
-            f"{organisation}/entities/{trust.role}/authorisations/{proposed['id']}/approve",
-            {"actor": SECOND},
-        )
+        proposed = clients.first.post(registry, grants, grant)
+        clients.second.post(registry, f"{grants}/{proposed['id']}/approve")
+    story.say("One person proposes what it may do, a second person approves it.")
 
 
 def agree(stack: Stack, operator: ManagementClient) -> None:

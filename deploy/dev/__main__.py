@@ -16,9 +16,9 @@ from pathlib import Path
 from deploy.demo import onboarding
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story, Unexpected
-from deploy.dev.management import ManagementClient, Refused, http_client
+from deploy.dev import clients
+from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, PORTS, STOP_WITHIN_S, Stack, StackError
-from passport_registry.clients.tokens import read_client_key
 
 FOLDER = Path(".dev")
 SANDBOX = FOLDER / "up"
@@ -59,26 +59,20 @@ def up() -> int:
 
 def _start(stack: Stack, *, first: bool) -> None:
     registry = stack.services["registry"]
-    client_file = stack.folder / "client.json"
     for service in stack.services.values():
         service.command("migrate")
     if first:
         registry.command("init", "--out", str(stack.folder / "trust.json"))
-        registry.command("client", "create", "sandbox", "--out", str(client_file))
+        clients.create(stack)
     for name, service in stack.services.items():
         service.start()
         stack.wait_ready(name)
     if first:
-        operator = _client(stack)
+        known = clients.read(stack)
         for trust in (CHRISTIE, MANCHESTER):
-            onboarding.join(Story(), stack, operator, trust)
-        onboarding.agree(stack, operator)
-        onboarding.live(Story(), stack, operator)
-
-
-def _client(stack: Stack) -> ManagementClient:
-    client_id, key = read_client_key(stack.folder / "client.json")
-    return ManagementClient(client_id, key, http_client(stack.tls.ca))
+            onboarding.join(Story(), stack, known, trust)
+        onboarding.agree(stack, known.machine)
+        onboarding.live(Story(), stack, known.machine)
 
 
 def down() -> int:
@@ -101,7 +95,7 @@ def token(service: str) -> int:
         print("The sandbox is not running. Start it with: make up", file=sys.stderr)
         return 1
     stack = Stack.prepare(SANDBOX, tls_folder=FOLDER, ports=PORTS)
-    print(_client(stack).token(stack.services[service].url))
+    print(clients.read(stack).machine.token(stack.services[service].url))
     return 0
 
 

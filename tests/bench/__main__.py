@@ -72,7 +72,7 @@ def main() -> None:
         print(f"{name:22} {ratio}")
 
 
-def _reference(claims, names, issuer_jwk, holder_jwk, presented):  # type: ignore[no-untyped-def]
+def _reference(claims, names, issuer_jwk, holder_jwk, presented):
     """PyPI sd-jwt doing the same; its verifier checks fewer things."""
     from jwcrypto.jwk import JWK
     from sd_jwt.common import SDObj

@@ -18,9 +18,9 @@ import pytest_asyncio
 from deploy.demo import onboarding
 from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story
-from deploy.dev.management import ManagementClient, http_client
+from deploy.dev import clients
+from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack, free_ports
-from passport_registry.clients.tokens import read_client_key
 from passport_testkit import node
 
 
@@ -44,18 +44,16 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             service.command("migrate")
         registry = stack.services["registry"]
         registry.command("init", "--out", str(folder / "trust.json"))
-        registry.command("client", "create", "tests", "--out", str(folder / "client.json"))
+        known = clients.create(stack)
         for name, service in stack.services.items():
             service.start()
             stack.wait_ready(name)
-        client_id, key = read_client_key(folder / "client.json")
-        operator = ManagementClient(client_id, key, http_client(stack.tls.ca))
         story = Story()
         for trust in (CHRISTIE, MANCHESTER):
-            onboarding.join(story, stack, operator, trust)
-        onboarding.agree(stack, operator)
-        onboarding.live(story, stack, operator)
-        yield Network(stack, operator)
+            onboarding.join(story, stack, known, trust)
+        onboarding.agree(stack, known.machine)
+        onboarding.live(story, stack, known.machine)
+        yield Network(stack, known.machine)
     finally:
         stack.stop()
 

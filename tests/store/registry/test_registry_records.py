@@ -35,6 +35,7 @@ from passport_registry.rules.entities import Role, Suspension
 from passport_registry.rules.onboarding import OnboardingState, Step, StepRecord, StepState
 from passport_registry.store import tables
 from passport_shared.service.audit_chain import GENESIS
+from passport_shared.service.auth import Actor
 from passport_shared.service.db import Database, check, migrate, pending
 from passport_shared.wire.clients import ClientKind, ClientState, read_directory
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
@@ -344,3 +345,24 @@ async def test_a_command_can_work_beside_a_running_service(databases: FreshDatab
             found = (await conn.execute(tables.organisations.select())).all()
         await beside.close()
         assert [row.ods_code for row in found] == [RBV]
+
+
+@both_databases
+@pytest.mark.parametrize("counts", [False, True])
+async def test_actors_that_a_machine_names_are_two_people_only_if_the_network_says_so(
+    databases: FreshDatabases, tmp_path: Path, counts: bool
+):
+    one, other = (
+        Actor(ref=ref, client_id="hr-system", kind=ClientKind.MACHINE, asserted=True) for ref in ("a", "b")
+    )
+    url = await databases.url(PACKAGE)
+    async with registry_bench(url, tmp_path, asserted_four_eyes=counts) as bench:
+        await bench.join(RBV)
+        await bench.code(RBV, Role.ISSUER)
+        proposed = await authorisations.propose(bench.ctx, RBV, Role.ISSUER, bench.issue_grant(), one)
+        if counts:
+            granted = await authorisations.approve(bench.ctx, RBV, Role.ISSUER, proposed.id, other)
+            assert granted.four_eyes == "ASSERTED"
+        else:
+            with pytest.raises(SecondPersonNeeded):
+                await authorisations.approve(bench.ctx, RBV, Role.ISSUER, proposed.id, other)

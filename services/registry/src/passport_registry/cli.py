@@ -7,6 +7,7 @@ is printed on standard output is meant for a file or a pipe; a private key is pr
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -35,6 +36,9 @@ from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
 from passport_shared.wire.scopes import ALL_SCOPES
+
+PUBLISH_ATTEMPTS = 240
+PUBLISH_PAUSE_S = 0.25
 
 OPERATOR = Actor(ref="command-line", client_id="command-line", kind=ClientKind.MACHINE, asserted=True)
 
@@ -91,10 +95,16 @@ async def trust_file(arguments: argparse.Namespace, settings: RegistrySettings) 
 
 
 async def publish(_: argparse.Namespace, settings: RegistrySettings) -> None:
-    """Publish whatever is due, without waiting for the service."""
+    """Publish whatever is due; ends when everything that was recorded before is published, by whomever."""
     async with opened(settings) as ctx:
-        published = await publishing.publish(ctx)
-    print(f"sequence {published.sequence}" if published else "nothing to publish, or a service is doing it")
+        for _attempt in range(PUBLISH_ATTEMPTS):
+            await publishing.publish(ctx)
+            if await publishing.lag(ctx) == 0:
+                print(f"sequence {await publishing.sequence(ctx)}")
+                return
+            # a running service has the lease and is at it
+            await asyncio.sleep(PUBLISH_PAUSE_S)
+    raise CommandFailed("a service has been publishing for too long: look at its log")
 
 
 def _client_arguments(parser: argparse.ArgumentParser) -> None:

@@ -159,10 +159,13 @@ class HostNotReachable(PassportError):
 
 
 class SecondPersonNeeded(PassportError):
-    """409: the approver is the proposer."""
+    """409: proposer and approver are not two people, as this network counts them."""
 
     def __init__(self) -> None:
-        super().__init__(_SECOND_PERSON, "The person who proposed this authorisation cannot approve it.")
+        super().__init__(
+            _SECOND_PERSON,
+            "A second person has to approve this: a person client other than the one that proposed it.",
+        )
 
 
 class NotInitialised(PassportError):

@@ -43,3 +43,8 @@ class RegistrySettings(ServiceSettings):
     enrolments_per_minute: int = Field(
         default=30, ge=1, le=10_000, description="Enrolment attempts accepted per minute and address."
     )
+    asserted_four_eyes: bool = Field(
+        default=False,
+        description="Let two actors that machine clients name count as four eyes; otherwise only two person "
+        "clients do.",
+    )

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_registry.context import Context
 from passport_registry.errors import Conflict, NotFound, SecondPersonNeeded, fields
 from passport_registry.operations import entities
-from passport_registry.rules.authorisations import Grant, GrantState, Voice, four_eyes, grant_faults
+from passport_registry.rules.authorisations import FourEyes, Grant, GrantState, Voice, four_eyes, grant_faults
 from passport_registry.rules.entities import Role
 from passport_registry.store import authorisations as store
 from passport_registry.store import publications
@@ -137,7 +137,7 @@ async def approve(
 
     Raises:
         NotFound: the entity has no such authorisation.
-        SecondPersonNeeded: the approver is the proposer.
+        SecondPersonNeeded: proposer and approver are not two people, as this network counts them.
         Conflict: it is no proposal any more.
     """
     async with ctx.db.write() as conn:
@@ -146,7 +146,7 @@ async def approve(
         if proposal.state != GrantState.PROPOSED:
             raise Conflict("The authorisation has been approved or withdrawn.")
         eyes = four_eyes(_voice(proposal.proposed_by), _voice(actor.as_dict()))
-        if eyes is None:
+        if eyes is None or (eyes is FourEyes.ASSERTED and not ctx.settings.asserted_four_eyes):
             raise SecondPersonNeeded
         approved = await store.approve(
             conn,

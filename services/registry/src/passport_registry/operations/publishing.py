@@ -14,7 +14,7 @@ from passport_registry.context import Context
 from passport_registry.operations import directory, marks, snapshot, standings, statements
 from passport_registry.operations.turn import Turn, always, turn_of
 from passport_registry.store import publications
-from passport_registry.store.publications import Publication
+from passport_registry.store.publications import Kind, Publication
 from passport_shared.service.leases import LeaseLost, while_held
 
 LEASE = "publish"
@@ -75,3 +75,10 @@ async def lag(ctx: Context) -> int:
     async with ctx.db.read() as conn:
         counted = await publications.changes(conn)
     return counted.made - counted.published
+
+
+async def sequence(ctx: Context) -> int | None:
+    """Return the sequence of the published snapshot, None before the first."""
+    async with ctx.db.read() as conn:
+        published = await publications.last(conn, Kind.SNAPSHOT)
+    return published.sequence if published else None

@@ -1,0 +1,40 @@
+"""The API clients of a sandbox: one machine, and two people, because giving authority takes two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploy.dev.management import ManagementClient, http_client
+from deploy.dev.stack import Stack
+from passport_registry.clients.tokens import read_client_key
+
+MACHINE, FIRST, SECOND = "sandbox", "first-person", "second-person"
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Clients of the whole network: a machine that names who acts, and two people who are themselves."""
+
+    machine: ManagementClient
+    first: ManagementClient
+    second: ManagementClient
+
+
+def create(stack: Stack) -> Clients:
+    """Register the clients at the registry; each key is written once, readable by its owner only."""
+    registry = stack.services["registry"]
+    for client_id in (MACHINE, FIRST, SECOND):
+        kind = "MACHINE" if client_id == MACHINE else "PERSON"
+        file = str(stack.folder / f"{client_id}.json")
+        registry.command("client", "create", client_id, "--kind", kind, "--out", file)
+    return read(stack)
+
+
+def read(stack: Stack) -> Clients:
+    """The clients of a stack that has them."""
+    http = http_client(stack.tls.ca)
+    machine, first, second = (
+        ManagementClient(*read_client_key(stack.folder / f"{client_id}.json"), http)
+        for client_id in (MACHINE, FIRST, SECOND)
+    )
+    return Clients(machine, first, second)
