@@ -83,7 +83,7 @@ def test_operation_ids_name_one_operation_each():
 def test_no_document_names_a_machine():
     for service in SERVICES:
         text = (DOCUMENTS / f"{service}.json").read_text(encoding="utf-8")
-        assert not re.search(r"localhost|127\.0\.0\.1|/home/|/root/", text), service
+        assert not re.search(r"localhost|127\.0\.0\.1|/(home|root)/", text), service
 
 
 def test_every_operation_with_a_body_has_an_example_here():
