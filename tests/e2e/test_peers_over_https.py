@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +20,8 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+# one stack serves every module of these tests, and an ESR number is one person's
+SURGEON = replace(people.SURGEON, esr_person="30010001")
 CONFIRM = {"method": "DOCUMENT_ON_CALL", "actor": moving.HOST_HR}
 
 
@@ -29,7 +32,7 @@ def holder():
 
 @pytest.fixture(scope="module")
 def offered(network):
-    staff_id = issuing.record(network.stack, network.operator, people.SURGEON)
+    staff_id = issuing.record(network.stack, network.operator, SURGEON)
     return issuing.offer(network.stack, network.operator, staff_id)
 
 

@@ -34,6 +34,8 @@ def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a test run in the background ignores the signal, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_until(lambda: taken(PORTS["registry"]) or starting.poll() is not None, "the first service")
     starting.send_signal(signal.SIGINT)

@@ -28,7 +28,7 @@ from passport_wallet.errors import Refusal, WalletError
 from passport_wallet.vault import Vault
 from passport_wallet.wallet import Wallet
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("python peers")]
 
 polaris = pytest.importorskip("polaris_oid4vp.verifier", reason="polaris-oid4vp is not installed")
 polaris_sdjwt = pytest.importorskip("polaris_oid4vp.sdjwt")
@@ -38,6 +38,7 @@ openid4vci = pytest.importorskip("openvc.openid4vci")
 openvc_errors = pytest.importorskip("openvc.errors")
 openvc_keys = pytest.importorskip("openvc.keys")
 
+# set when this module's tests begin: the peers look at the machine's own clock, minutes after collection
 NOW = SystemClock().now().replace(microsecond=0)
 IDENTITY = vct("StaffIdentity")
 LIST = f"{CHRISTIE}/statuslists/list-1"
@@ -47,8 +48,14 @@ HOLDER = SigningKey.generate()
 FAST = 2**14
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _now() -> None:
+    global NOW
+    NOW = SystemClock().now().replace(microsecond=0)
+
+
 @pytest.fixture(scope="module")
-def network() -> TrustRegistrySimulator:
+def network(_now) -> TrustRegistrySimulator:
     registry = TrustRegistrySimulator(FrozenClock(NOW))
     registry.enrol_issuer()
     registry.enrol_verifier(asks={"StaffIdentity": [("family_name",), ("given_name",)]})
@@ -115,7 +122,11 @@ def renamed(network: TrustRegistrySimulator, issuer: str) -> str:
     return f"{signed}~{disclosures}"
 
 
-PAST = {name: int((NOW - timedelta(days=days)).timestamp()) for name, days in (("iat", 9), ("exp", 2))}
+def past() -> dict[str, int]:
+    """The times of a credential that ended the day before yesterday."""
+    return {name: int((NOW - timedelta(days=days)).timestamp()) for name, days in (("iat", 9), ("exp", 2))}
+
+
 Make = Callable[[TrustRegistrySimulator], str]
 # name -> the presentation, and the code polaris-oid4vp gives; openvc-core must refuse every one too
 REFUSED: dict[str, tuple[Make, str]] = {
@@ -124,7 +135,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "another holder": (lambda n: shown(issued(n), key=SigningKey.generate()), "kb_signature"),
     "a stale binding": (lambda n: shown(issued(n), iat=NOW - timedelta(hours=2)), "kb_freshness"),
     "issuer's signature": (lambda n: shown(spoilt_signature(issued(n))), "issuer_signature"),
-    "expired": (lambda n: shown(issued(n, **PAST)), "credential_validity"),
+    "expired": (lambda n: shown(issued(n, **past())), "credential_validity"),
     "another type": (lambda n: shown(issued(n, vct=vct("Employment"))), "vct"),
     "another issuer's name": (lambda n: shown(renamed(n, "https://other.example/RBV")), "issuer_key"),
 }
