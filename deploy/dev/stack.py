@@ -17,7 +17,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +76,7 @@ class Service:
 
     def start(self) -> None:
         """Start serving in the background."""
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _whole():
             self.process = subprocess.Popen(
                 [str(BIN / f"passport-{self.name}"), "serve"],
                 env=self.environment,
@@ -171,6 +173,22 @@ class Stack:
         """Stop all services, the registry last."""
         for service in reversed(self.services.values()):
             service.stop()
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment: a process that is started but not remembered could not be stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held and before is not signal.SIG_IGN:
+        raise KeyboardInterrupt
 
 
 def key_encryption_key(path: Path) -> Path:

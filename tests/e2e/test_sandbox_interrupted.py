@@ -42,4 +42,4 @@ def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
     said, complaint = starting.communicate()
     assert starting.returncode == INTERRUPTED, (said, complaint)
     assert complaint == "Interrupted: nothing is left running.\n"
-    assert not any(taken(port) for port in PORTS.values())
+    wait_until(lambda: not any(taken(port) for port in PORTS.values()), "an end of every service")
