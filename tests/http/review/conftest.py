@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from passport_testkit.databases import FreshDatabases
+from passport_testkit.databases import POSTGRESQL, SQLITE, FreshDatabases
 from passport_testkit.issuers import IssuerBench, running_issuer
 from passport_testkit.verifiers import VerifierBench, running_verifier
 
@@ -24,3 +24,9 @@ async def issuer(databases: FreshDatabases, tmp_path: Path) -> AsyncIterator[Iss
     """The Christie's issuer, enrolled and ready."""
     async with running_issuer(tmp_path, await databases.url("passport_issuer")) as bench:
         yield bench
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Every test here runs on both databases."""
+    return str(request.param)
