@@ -11,6 +11,7 @@ from passport_shared.formats import sd_jwt
 from passport_shared.outbound import Outbound
 from passport_testkit.clock import FrozenClock
 from passport_testkit.counterparts import World
+from passport_testkit.keys import key
 from passport_testkit.network import CHRISTIE, MANCHESTER, TrustRegistrySimulator, vct
 from passport_wallet.errors import Refusal, WalletError
 from passport_wallet.vault import Vault
@@ -194,11 +195,11 @@ class TestCollecting:
             ("claims", lambda c: {**c, "vct": vct("Employment")}),
             ("metadata", lambda m: {**m, "credential_configurations_supported": {"StaffIdentity_1": 5}}),
             ("metadata", lambda m: {**m, "credential_configurations_supported": 5}),
-            ("claims", lambda c: {**c, "cnf": {"jwk": {**c["cnf"]["jwk"], "x": "A" * 43}}}),
+            ("claims", lambda c: {**c, "cnf": {"jwk": dict(key("somebody else").public.jwk)}}),
             ("claims", lambda c: {**c, "exp": c["iat"] + 40_000_000}),
             (
                 "credential",
-                lambda m: {"credentials": [{"credential": m["credentials"][0]["credential"] + "x"}]},
+                lambda m: {**m, "credentials": [{"credential": m["credentials"][0]["credential"] + "x"}]},
             ),
         ],
     )
@@ -207,9 +208,9 @@ class TestCollecting:
     ):
         world.issuer.types = ["StaffIdentity"]
         world.issuer.spoil[what] = spoiler
-        with pytest.raises((WalletError, ValueError)):
-            await collected(wallet, world)
+        assert await refusal(collected(wallet, world)) is Refusal.CREDENTIAL_REFUSED
         assert wallet.held() == ()
+        assert [told["event"] for told in world.issuer.notified] == ["credential_failure"]
 
     async def test_a_newer_record_of_the_same_type_replaces_the_older(self, wallet, world):
         first = await collected(wallet, world)
