@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from passport_issuer.store.metadata import metadata
+from passport_issuer.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
 from passport_shared.service import documents as cached_documents

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from passport_registry.store.metadata import metadata
+from passport_registry.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
 from passport_shared.service import documents as cached_documents

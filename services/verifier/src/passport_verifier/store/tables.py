@@ -32,7 +32,7 @@ from passport_shared.service import limits as rate_limits
 from passport_shared.service import outbox as event_outbox
 from passport_shared.service import tenancy
 from passport_shared.service.db import JsonText, UtcDateTime
-from passport_verifier.store.metadata import metadata
+from passport_verifier.store.metadata import metadata as metadata
 
 audit = audit_log.tables(metadata)
 outbox = event_outbox.tables(metadata)
