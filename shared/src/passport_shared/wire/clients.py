@@ -10,8 +10,8 @@ private_key_jwt assertion a client makes (RFC 7523).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,7 @@ from passport_shared.formats.freshness import CLIENT_DIRECTORY_LIFETIME
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import JoseError, PublicKey, SigningKey, check_times, sign, verify_with_jwks
 from passport_shared.formats.strict import StrictError, numeric_date
+from passport_shared.wire.hr_users import MAX_HR_USERS, HrUser, as_claims, check_hr_user
 
 DIRECTORY_TYP = "staff-passport-client-directory+jwt"
 DIRECTORY_MEDIA_TYPE = "application/staff-passport-client-directory+jwt"
@@ -76,6 +77,9 @@ class Directory:
     exp: datetime
     sequence: int
     clients: Mapping[str, ApiClient]
+    hr_users: Mapping[tuple[str, str], HrUser] = field(default_factory=dict)
+    keep_hr_users: frozenset[str] = frozenset()
+    """The trusts that keep their HR users in the register; only for them does a missing name mean no."""
 
 
 class DirectoryReason(StrEnum):
@@ -87,6 +91,7 @@ class DirectoryReason(StrEnum):
     SEQUENCE = "sequence"
     LIFETIME = "lifetime"
     CLIENT = "client"
+    HR_USER = "hr_user"
     DUPLICATE = "duplicate"
 
 
@@ -99,15 +104,24 @@ class DirectoryError(ValueError):
 
 
 def build_directory(
-    clients: Sequence[ApiClient], *, iss: str, sequence: int, iat: datetime, key: SigningKey
+    clients: Sequence[ApiClient],
+    *,
+    iss: str,
+    sequence: int,
+    iat: datetime,
+    key: SigningKey,
+    hr_users: Sequence[HrUser] = (),
+    keep_hr_users: Collection[str] = (),
 ) -> str:
-    """Signed directory of all clients, suspended ones included, valid for 72 hours."""
+    """Signed directory of all clients, suspended ones included, and HR users; valid for 72 hours."""
     claims = {
         "iss": iss,
         "iat": epoch_s(iat),
         "exp": epoch_s(iat + DIRECTORY_LIFETIME),
         "sequence": sequence,
         "clients": [_claims(client) for client in clients],
+        "hr_users": [as_claims(user) for user in hr_users],
+        "keep_hr_users": sorted(keep_hr_users),
     }
     return sign(claims, key, typ=DIRECTORY_TYP)
 
@@ -149,7 +163,39 @@ def read_directory(
         sequence = numeric_date(claims.get("sequence"))
     except StrictError as error:
         raise DirectoryError(DirectoryReason.SEQUENCE, "not a whole number") from error
-    return Directory(iss=iss, iat=iat, exp=exp, sequence=sequence, clients=_clients(claims.get("clients")))
+    return Directory(
+        iss=iss,
+        iat=iat,
+        exp=exp,
+        sequence=sequence,
+        clients=_clients(claims.get("clients")),
+        hr_users=_hr_users(claims.get("hr_users", [])),
+        keep_hr_users=_keep_hr_users(claims.get("keep_hr_users", [])),
+    )
+
+
+def _hr_users(entries: object) -> dict[tuple[str, str], HrUser]:
+    if not isinstance(entries, list) or len(entries) > MAX_HR_USERS:
+        raise DirectoryError(DirectoryReason.HR_USER, "hr_users is not a list of reasonable length")
+    users: dict[tuple[str, str], HrUser] = {}
+    for entry in entries:
+        try:
+            user = check_hr_user(entry)
+        except ValueError as error:
+            raise DirectoryError(DirectoryReason.HR_USER, str(error)) from error
+        key = (user.organisation, user.subject_hash)
+        if key in users:
+            raise DirectoryError(DirectoryReason.DUPLICATE, "an HR user stands twice in one trust")
+        users[key] = user
+    return users
+
+
+def _keep_hr_users(entries: object) -> frozenset[str]:
+    if not isinstance(entries, list) or len(entries) > MAX_CLIENTS:
+        raise DirectoryError(DirectoryReason.HR_USER, "keep_hr_users is not a list of reasonable length")
+    if not all(isinstance(entry, str) and _ORGANISATION.match(entry) for entry in entries):
+        raise DirectoryError(DirectoryReason.HR_USER, "keep_hr_users names no ODS code")
+    return frozenset(entries)
 
 
 def _clients(entries: object) -> dict[str, ApiClient]:

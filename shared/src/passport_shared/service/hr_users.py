@@ -1,0 +1,71 @@
+"""Gate G-B at a service: whether an actor is one of the trust's trained HR users (domain.md §10d).
+
+Judged from the client directory this service holds; without a current one nobody is authenticated in the
+first place, so nothing is decided here that was not decided there.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from passport_shared.formats.clock import Clock
+from passport_shared.service.auth import Actor
+from passport_shared.wire.clients import Directory
+from passport_shared.wire.hr_users import Duty, HrUserCode, HrUserFinding, finding
+
+
+class HoldsDirectory(Protocol):
+    """What holds the signed client directory."""
+
+    async def directory(self) -> Directory:
+        """The current directory; DirectoryUnavailable when none is held."""
+        ...
+
+
+class HrUsers:
+    """Looks actors up among the HR users of the held directory."""
+
+    def __init__(self, source: HoldsDirectory, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+
+    async def finding(
+        self, organisation: str, actor: Actor, duty: Duty, *, urgent: bool = False
+    ) -> HrUserFinding:
+        """Gate G-B for this actor's act.
+
+        Raises:
+            DirectoryUnavailable: no current directory is held.
+        """
+        directory = await self._source.directory()
+        return hr_user_gate(directory, organisation, actor, duty, self._clock, urgent=urgent)
+
+
+class TakesEverybody:
+    """For a service whose clients are given to it: every trust keeps its HR users itself."""
+
+    async def finding(
+        self,
+        organisation: str,  # noqa: ARG002 - the same for all
+        actor: Actor,  # noqa: ARG002
+        duty: Duty,  # noqa: ARG002
+        *,
+        urgent: bool = False,  # noqa: ARG002
+    ) -> HrUserFinding:
+        """The finding for a trust that keeps its HR users itself."""
+        return HrUserFinding(True, HrUserCode.NOT_KEPT, "This trust keeps its HR users itself.")
+
+
+def hr_user_gate(
+    directory: Directory, organisation: str, actor: Actor, duty: Duty, clock: Clock, *, urgent: bool = False
+) -> HrUserFinding:
+    """Gate G-B from one directory."""
+    return finding(
+        directory.hr_users,
+        directory.keep_hr_users,
+        organisation=organisation,
+        subject=actor.ref,
+        duty=duty,
+        now=clock.now(),
+        urgent=urgent,
+    )
