@@ -10,6 +10,7 @@ from passport_issuer.operations.status_lists import ensure_lists
 from passport_issuer.settings import IssuerSettings
 from passport_issuer.store import tables
 from passport_shared.service.cli import CommandFailed, ServiceProgram
+from passport_shared.service.clock import clock_of
 from passport_shared.service.keys import KekError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
@@ -19,7 +20,7 @@ from passport_shared.service.tenant_commands import Enrolling, tenant_commands
 async def opened(settings: IssuerSettings) -> AsyncIterator[Enrolling]:
     """Open the issuer beside a service that may be running; refusals become one line."""
     try:
-        ctx = await open_context(settings, Parts(), shared=True)
+        ctx = await open_context(settings, Parts(clock=clock_of(settings.clock_file)), shared=True)
     except KekError as error:
         raise CommandFailed(str(error)) from None
 

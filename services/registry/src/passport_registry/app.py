@@ -29,7 +29,7 @@ from passport_shared.service.app import Check, create_app
 from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
 from passport_shared.service.client_directory import LocalClients
-from passport_shared.service.clock import SystemClock
+from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
@@ -104,7 +104,7 @@ def sealer(ctx: Context) -> Sealer:
 
 def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
     """Build the registry's application."""
-    given = parts or Parts()
+    given = parts or Parts(clock=clock_of(settings.clock_file))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

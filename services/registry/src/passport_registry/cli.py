@@ -31,7 +31,7 @@ from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
-from passport_shared.service.clock import SystemClock
+from passport_shared.service.clock import clock_of
 from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
@@ -47,7 +47,7 @@ OPERATOR = Actor(ref="command-line", client_id="command-line", kind=ClientKind.M
 async def opened(settings: RegistrySettings) -> AsyncIterator[Context]:
     """Open the registry beside a service that may be running; refusals become one line."""
     try:
-        ctx = open_context(settings, Parts(), shared=True)
+        ctx = open_context(settings, Parts(clock=clock_of(settings.clock_file)), shared=True)
     except KekError as error:
         raise CommandFailed(str(error)) from None
     try:
@@ -268,7 +268,7 @@ async def token(arguments: argparse.Namespace, settings: RegistrySettings) -> No
             arguments.url or settings.public_url,
             client_id,
             key,
-            clock=SystemClock(),
+            clock=clock_of(settings.clock_file),
             ca_file=settings.tls_ca_file,
             scope=arguments.scope,
         )

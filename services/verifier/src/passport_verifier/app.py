@@ -26,7 +26,7 @@ from passport_shared.service.app import Check, create_app
 from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
 from passport_shared.service.client_directory import ClientDirectory, RegistryClients
-from passport_shared.service.clock import SystemClock
+from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
@@ -184,7 +184,7 @@ def sealer(ctx: Context) -> Sealer:
 
 def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
     """Build the verifier's application."""
-    given = parts or Parts()
+    given = parts or Parts(clock=clock_of(settings.clock_file))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

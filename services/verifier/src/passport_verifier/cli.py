@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
+from passport_shared.service.clock import clock_of
 from passport_shared.service.kek import KekError
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
 from passport_shared.wire import catalogue
@@ -36,7 +37,7 @@ from passport_verifier.store import tables
 async def opened(settings: VerifierSettings) -> AsyncIterator[Enrolling]:
     """Open the verifier beside a service that may be running; refusals become one line."""
     try:
-        ctx = open_context(settings, Parts(), shared=True)
+        ctx = open_context(settings, Parts(clock=clock_of(settings.clock_file)), shared=True)
     except (KekError, NoTrustFile) as error:
         raise CommandFailed(str(error)) from None
     try:

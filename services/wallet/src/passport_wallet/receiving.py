@@ -401,6 +401,7 @@ def _verified(
         iat=found.iat,
         exp=found.exp,
         at=now,
+        sandbox=None,
     )
     if authority.finding is not trust.Finding.AUTHORISED:
         raise WalletError(

@@ -18,6 +18,7 @@ from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import PublicKey
 from passport_shared.formats.snapshot import Snapshot
+from passport_shared.formats.trust_mark import Organisation
 from passport_shared.outbound import Outbound, OutboundError, Response
 from passport_shared.wire import catalogue
 from passport_wallet.errors import Refusal, WalletError
@@ -63,6 +64,8 @@ class Request:
     encryption_key: PublicKey = field(repr=False)
     encryption_kid: str = field(repr=False)
     enc: str = field(repr=False)
+    sandbox: bool = False
+    """Whether who asks exists for practice: only sandbox records are offered to it."""
 
     @property
     def missing(self) -> tuple[AskedRecord, ...]:
@@ -89,10 +92,10 @@ async def read_request(
     query = _query(link)
     verifier = _verifier_above(query["request_uri"], snapshot)
     token, wallet_nonce = await _fetch(query, outbound)
-    claims, name = _proven(token, query["client_id"], verifier, snapshot, clock.now())
+    claims, who = _proven(token, query["client_id"], verifier, snapshot, clock.now())
     if wallet_nonce is not None and claims.get("wallet_nonce") != wallet_nonce:
         raise WalletError(Refusal.BAD_REQUEST, "The request does not repeat our nonce.")
-    return _understood(claims, verifier, name, snapshot, vault, clock.now(), locale)
+    return _understood(claims, verifier, who, snapshot, vault, clock.now(), locale)
 
 
 async def share(request: Request, vault: Vault, outbound: Outbound, clock: Clock) -> str | None:
@@ -174,8 +177,8 @@ async def _fetch(query: Mapping[str, str], outbound: Outbound) -> tuple[bytes, s
 
 def _proven(
     token: bytes, client_id: str, verifier: str, snapshot: Snapshot, now: datetime
-) -> tuple[dict[str, Any], str]:
-    """The request's claims, once its signer is the verifier the network knows; and that verifier's name."""
+) -> tuple[dict[str, Any], Organisation]:
+    """The request's claims, once its signer is the verifier the network knows; and whose verifier it is."""
     try:
         parsed = jose.parse(token, max_bytes=MAX_REQUEST_BYTES)
         leaf = x5c.verify_chain(_strings(parsed.header.get("x5c")), snapshot.roots, at=now)
@@ -188,7 +191,7 @@ def _proven(
     if client_id != X509_HASH + x5c.x509_hash(leaf.der) or claims.get("client_id") != client_id:
         raise WalletError(Refusal.BAD_REQUEST, "The request is not signed by the verifier in the link.")
     authority = trust.authority(
-        snapshot, leaf, iss=verifier, use="request", action="ask", vct=None, iat=now, at=now
+        snapshot, leaf, iss=verifier, use="request", action="ask", vct=None, iat=now, at=now, sandbox=None
     )
     if authority.finding is not trust.Finding.AUTHORISED or authority.mark is None:
         raise WalletError(
@@ -196,7 +199,7 @@ def _proven(
             f"The network does not stand behind who asks: {authority.finding}.",
             code=authority.finding,
         )
-    return claims, authority.mark.organisation.name
+    return claims, authority.mark.organisation
 
 
 def _check_current(claims: Mapping[str, Any], now: datetime) -> None:
@@ -210,7 +213,7 @@ def _check_current(claims: Mapping[str, Any], now: datetime) -> None:
 def _understood(
     claims: Mapping[str, Any],
     verifier: str,
-    name: str,
+    who: Organisation,
     snapshot: Snapshot,
     vault: Vault,
     now: datetime,
@@ -224,13 +227,13 @@ def _understood(
     except dcql.DcqlError as error:
         raise WalletError(Refusal.BAD_REQUEST, f"What is asked cannot be read ({error.reason}).") from error
     for entry in query.credentials:
-        _check_may_ask(entry, verifier, name, purpose, snapshot, now, locale)
-    selection = dcql.select(query, _held(vault, snapshot))
+        _check_may_ask(entry, verifier, who.name, purpose, snapshot, now, locale)
+    selection = dcql.select(query, _held(vault, snapshot, now, sandbox=who.sandbox))
     records = tuple(_asked(entry, selection, snapshot, vault, locale) for entry in query.credentials)
     key, kid, enc = _encryption(claims.get("client_metadata"))
     return Request(
         verifier=verifier,
-        verifier_name=name,
+        verifier_name=who.name,
         purpose=purpose,
         purpose_text=text,
         records=records,
@@ -241,6 +244,7 @@ def _understood(
         encryption_key=key,
         encryption_kid=kid,
         enc=enc,
+        sandbox=who.sandbox,
     )
 
 
@@ -304,11 +308,12 @@ def _check_may_ask(
             )
 
 
-def _held(vault: Vault, snapshot: Snapshot) -> list[dcql.Credential]:
+def _held(vault: Vault, snapshot: Snapshot, now: datetime, *, sandbox: bool) -> list[dcql.Credential]:
+    """What may be offered: nothing real to a sandbox, nothing of a sandbox to a trust."""
     return [
         dcql.Credential(key=held.id, vct=held.vct, claims=sd_jwt.process(sd_jwt.parse(held.sd_jwt)))
         for held in vault.contents.credentials
-        if held.network == snapshot.registry
+        if held.network == snapshot.registry and trust.of_sandbox(snapshot, held.issuer, now=now) is sandbox
     ]
 
 

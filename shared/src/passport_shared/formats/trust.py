@@ -38,6 +38,7 @@ __all__ = [
     "freshness",
     "issuer_may_issue",
     "may_ask",
+    "of_sandbox",
     "status_freshness",
     "status_uri_allowed",
 ]
@@ -73,6 +74,8 @@ class Detail(StrEnum):
     STATEMENT_INVALID = "statement_invalid"
     NO_MARK = "no_mark"
     MARK_OF_ANOTHER_ENTITY = "mark_of_another_entity"
+    SANDBOX = "sandbox"
+    NOT_SANDBOX = "not_sandbox"
     PIN_COMPROMISED = "pin_compromised"
     NOT_PINNED = "not_pinned"
     PINNED_FOR_ANOTHER_USE = "pinned_for_another_use"
@@ -147,13 +150,15 @@ def authority(
     at: datetime,
     exp: datetime | None = None,
     now: datetime | None = None,
+    sandbox: bool | None = False,
 ) -> Authority:
     """Evaluate one signature against the registry, in the order of design §4.3.
 
     1. the snapshot is of an age that still says something; 2. the chain leads to a root of the snapshot;
     3. the one SAN URI is the issuer named; 4. the entity is listed under a valid statement; 5. it has a mark
-    of the right role whose `sub` is the entity; 6. the leaf is pinned there, for this use, not compromised,
-    and `iat` lies in its signing window; 7. an authorisation has this exact type and covers `iat` and `at`;
+    of the right role whose `sub` is the entity, and is of the sandbox if and only if who relies on it is;
+    6. the leaf is pinned there, for this use, not compromised, and `iat` lies in its signing window; 7. an
+    authorisation has this exact type and covers `iat` and `at`;
     8. the mark's status; 9. an aged snapshot is at best unknown.
 
     Args:
@@ -167,6 +172,8 @@ def authority(
         at: instant for which reliance is judged, the present or a day of the placement.
         exp: end of what was signed, judged against `max_validity_s`.
         now: the present, for the age of the snapshot; `at` by default.
+        sandbox: whether who relies on it is a sandbox organisation (`of_sandbox`). None takes either, for a
+            wallet, which keeps the two apart itself, and for what is no evidence (status lists).
 
     Returns:
         The finding; this function does not raise for anything a stranger sends.
@@ -178,6 +185,7 @@ def authority(
         evidence.leaf = _leaf(snapshot, chain, iss, at)
         _check_subject(evidence.leaf, iss)
         evidence.mark = _mark(snapshot, iss, action, now)
+        _check_sandbox(evidence.mark, sandbox)
         _check_pin(evidence.mark, evidence.leaf, use, iat)
         if use != KeyUse.STATUS:
             evidence.authorization = _authorization(evidence.mark, action, vct, iat, at)
@@ -306,6 +314,15 @@ def beyond(asked: Iterable[ClaimPath], allowed: Collection[ClaimPath]) -> tuple[
     return tuple(path for path in asked if not any(_contains(permitted, path) for permitted in allowed))
 
 
+def of_sandbox(snapshot: Snapshot, entity_id: str, *, now: datetime) -> bool:
+    """Whether an entity's current mark says that it belongs to the sandbox; one without a mark does not."""
+    try:
+        mark = snapshot.mark_for(entity_id, roles=_ROLES["issue"] | _ROLES["ask"], now=now)
+    except SnapshotError:
+        return False
+    return mark is not None and mark.organisation.sandbox
+
+
 def status_uri_allowed(mark: TrustMark, uri: str) -> bool:
     """Whether a status list URI lies directly below the prefix the mark names; others are never fetched."""
     if mark.status_lists is None or not uri.startswith(mark.status_lists.prefix):
@@ -355,6 +372,12 @@ def _mark(snapshot: Snapshot, entity_id: str, action: str, now: datetime) -> Tru
     if mark.sub != entity_id:
         raise _Decided(Finding.NOT_AUTHORISED, Detail.MARK_OF_ANOTHER_ENTITY)
     return mark
+
+
+def _check_sandbox(mark: TrustMark, sandbox: bool | None) -> None:
+    if sandbox is None or mark.organisation.sandbox is sandbox:
+        return
+    raise _Decided(Finding.NOT_AUTHORISED, Detail.NOT_SANDBOX if sandbox else Detail.SANDBOX)
 
 
 def _check_pin(mark: TrustMark, leaf: Leaf, use: str, iat: datetime) -> None:

@@ -66,14 +66,20 @@ def mark_type(trust_anchor: str, role: MarkRole | str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Organisation:
-    """The organisation an entity belongs to."""
+    """The organisation an entity belongs to.
+
+    `sandbox` marks one that exists for practice: its people are invented, and nothing it signs counts for an
+    organisation that is not one as well.
+    """
 
     ods_code: str
     name: str
+    sandbox: bool = False
 
     def as_claims(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {"ods_code": self.ods_code, "name": self.name}
+        """The JSON form; `sandbox` only where it is true."""
+        claims: dict[str, Any] = {"ods_code": self.ods_code, "name": self.name}
+        return {**claims, "sandbox": True} if self.sandbox else claims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +303,7 @@ def _typed(opened: FederationJws, kind: str) -> TrustMark:
         organisation=Organisation(
             ods_code=_text(organisation, "ods_code"),
             name=_text(organisation, "name"),
+            sandbox=_flag(organisation, "sandbox"),
         ),
         authorizations=tuple(_authorization(entry) for entry in authorizations if _known_action(entry)),
         keys=tuple(_pin(entry) for entry in pins),
@@ -409,6 +416,13 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
 def _array(value: object, name: str, limit: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > limit:
         raise FederationError(FederationReason.BAD_CLAIM, f"{name} is not an array of at most {limit}")
+    return value
+
+
+def _flag(claims: Mapping[str, Any], name: str) -> bool:
+    value = claims.get(name, False)
+    if not isinstance(value, bool):
+        raise FederationError(FederationReason.BAD_CLAIM, f"{name} is neither true nor false")
     return value
 
 

@@ -153,6 +153,12 @@ class ServiceSettings(BaseSettings):
         description="`production`, `development` or `test`; the last two allow a database that does not "
         "flush commits.",
     )
+    clock_file: Path | None = Field(
+        default=None,
+        examples=["/var/lib/passport/clock.json"],
+        description='Sandbox only: file that says by how many seconds the clock is moved, `{"offset_s": 0}`; '
+        "refused in production.",
+    )
     tls_cert_file: Path | None = Field(default=None, description="PEM certificate chain to serve TLS with.")
     tls_key_file: Path | None = Field(
         default=None, description="PEM private key to serve TLS with; not readable for others."
@@ -222,6 +228,12 @@ class ServiceSettings(BaseSettings):
     def _pair_tls(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _no_moved_clock(self) -> Self:
+        if self.clock_file is not None and self.environment is Environment.PRODUCTION:
+            raise ValueError("clock_file moves the clock of a sandbox; production has none")
         return self
 
     @property
@@ -358,8 +370,8 @@ def _unreadable(settings_class: type[ServiceSettings], settings: ServiceSettings
     faults = []
     for name in settings_class.model_fields:
         path = getattr(settings, name)
-        if not isinstance(path, Path) or not name.endswith("_file"):
-            continue
+        if not isinstance(path, Path) or not name.endswith("_file") or name == "clock_file":
+            continue  # a clock file may come later
         secret = name in ("kek_file", "tls_key_file", "database_url_file") or name.endswith("_key_file")
         try:
             if secret:

@@ -194,7 +194,14 @@ async def _examined(
     checked = await _verified(request, presentations, snapshot, now, received_at)
     uris = [one.verified.status.uri for one in checked]
     lists = await ctx.statuses.get_many(uris, snapshot.roots)
-    examined = examine(checked, query=request.dcql_query, snapshot=snapshot, lists=lists, now=now)
+    examined = examine(
+        checked,
+        query=request.dcql_query,
+        snapshot=snapshot,
+        lists=lists,
+        now=now,
+        verifier=ctx.tenants.entity_id(request.ods),
+    )
     return examined, lists
 
 

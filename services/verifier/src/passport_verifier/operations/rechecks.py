@@ -107,7 +107,8 @@ async def _judged_again(
     policy = policies()[session.request.policy_id]
     uris = [one.status_uri for one in reliances]
     lists = await ctx.statuses.get_many(uris, snapshot.roots, as_stored=True)
-    again = _stood_again(reliances, chains, lists, snapshot, now)
+    sandbox = trust.of_sandbox(snapshot, ctx.tenants.entity_id(decision.ods), now=now)
+    again = _stood_again(reliances, chains, lists, snapshot, now, sandbox=sandbox)
     whole = decide(
         Basis(
             request=session.request,
@@ -135,10 +136,12 @@ def _stood_again(
     lists: Mapping[str, StatusToken | None],
     snapshot: Snapshot,
     now: datetime,
+    *,
+    sandbox: bool,
 ) -> list[tuple[Reliance, CredentialStanding]]:
     found = []
     for one in reliances:
-        finding = _authority(one, chains.get(one.x5t_s256), snapshot, now)
+        finding = _authority(one, chains.get(one.x5t_s256), snapshot, now, sandbox=sandbox)
         status = _status(one, lists.get(one.status_uri), snapshot, now)
         current = replace(
             one,
@@ -151,7 +154,7 @@ def _stood_again(
 
 
 def _authority(
-    one: Reliance, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime
+    one: Reliance, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime, *, sandbox: bool
 ) -> trust.Finding:
     """The issuer's authority now; the chain as at the credential's time, for it may have run out since."""
     if chain is None:
@@ -170,6 +173,7 @@ def _authority(
         iat=one.iat,
         at=now,
         exp=one.exp,
+        sandbox=sandbox,
     ).finding
 
 

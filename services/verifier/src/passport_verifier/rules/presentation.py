@@ -164,17 +164,20 @@ def examine(
     snapshot: Snapshot,
     lists: Mapping[str, StatusToken | None],
     now: datetime,
+    verifier: str,
 ) -> tuple[Examined, ...]:
     """Compare verified credentials with the register, their status lists, the query and each other.
 
     1 authority of each issuer; 2 status; 3 the query; 4 one person. ``lists`` has the status list of every
-    credential by uri, None where none is held.
+    credential by uri, None where none is held. ``verifier`` is our own entity: only a sandbox trust relies on
+    sandbox credentials, and on nothing else.
 
     Raises:
         PresentationRefused: the status is not where the issuer's may be, the query is not met, or the
             credentials are not shown to be one person's.
     """
-    found = [_examined(one, snapshot, lists, now) for one in checked]
+    sandbox = trust.of_sandbox(snapshot, verifier, now=now)
+    found = [_examined(one, snapshot, lists, now, sandbox=sandbox) for one in checked]
     _check_query(checked, query)  # 3
     if not one_person([_identified(one) for one in checked]):  # 4
         raise PresentationRefused(Refusal.IDENTITY_MISMATCH, Check.SAME_SUBJECT)
@@ -182,7 +185,12 @@ def examine(
 
 
 def _examined(
-    one: Checked, snapshot: Snapshot, lists: Mapping[str, StatusToken | None], now: datetime
+    one: Checked,
+    snapshot: Snapshot,
+    lists: Mapping[str, StatusToken | None],
+    now: datetime,
+    *,
+    sandbox: bool,
 ) -> Examined:
     verified = one.verified
     authority = trust.authority(  # 1
@@ -195,6 +203,7 @@ def _examined(
         iat=verified.iat,
         at=now,
         exp=verified.exp,
+        sandbox=sandbox,
     )
     mark = authority.mark
     if mark is not None and not trust.status_uri_allowed(mark, verified.status.uri):
@@ -256,7 +265,15 @@ def signed_by_issuer(snapshot: Snapshot, token: StatusToken, *, issuer: str, now
     if token.leaf is None:
         return False
     finding = trust.authority(
-        snapshot, token.leaf, iss=issuer, use="status", action="issue", vct=None, iat=token.iat, at=now
+        snapshot,
+        token.leaf,
+        iss=issuer,
+        use="status",
+        action="issue",
+        vct=None,
+        iat=token.iat,
+        at=now,
+        sandbox=None,
     ).finding
     return TRUST[finding].result is not Result.FAIL
 
