@@ -45,6 +45,7 @@ from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages, stylesheet_routes
 from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.server import CannotServe
@@ -64,6 +65,8 @@ DESCRIPTION = (
 STATUS_EVERY = timedelta(seconds=5)
 SWEEP_EVERY = timedelta(seconds=30)
 PURGE_EVERY = timedelta(minutes=10)
+EVENTS_EVERY = timedelta(seconds=1)
+EVENTS_KEPT = timedelta(days=400)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +141,16 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         audit=AuditLog(tables.audit, clock),
         idempotency=Idempotency(db, tables.idempotency, clock),
         limiter=RateLimiter(db, tables.limits, clock),
+        outbox=Outbox(
+            db,
+            tables.outbox,
+            Leases(db, tables.jobs, clock),
+            keys,
+            outbound,
+            clock,
+            source=settings.public_url,
+            sinks=activity_sinks(trust_file.entity_id, settings.client_id),
+        ),
         snapshots=snapshots,
         tenants=tenants,
         secrets=Secrets(
@@ -234,12 +247,14 @@ def _periodics(
         await authenticator.purge()
         await ctx.idempotency.purge()
         await ctx.limiter.purge()
+        await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
 
     return [
         watch.periodic(),
         Periodic(name="status.publish", every=STATUS_EVERY, run=lambda: tend(ctx)),
         Periodic(name="sweep", every=SWEEP_EVERY, run=lambda: sweep(ctx)),
         Periodic(name="seal", every=timedelta(seconds=1), run=sealer.run),
+        Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
     ]
 

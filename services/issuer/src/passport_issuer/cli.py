@@ -10,6 +10,7 @@ from passport_issuer.operations.status_lists import ensure_lists
 from passport_issuer.settings import IssuerSettings
 from passport_issuer.store import tables
 from passport_shared.service.cli import CommandFailed, ServiceProgram
+from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
 from passport_shared.service.keys import KekError
 from passport_shared.service.tenancy import Tenant
@@ -30,6 +31,7 @@ async def opened(settings: IssuerSettings) -> AsyncIterator[Enrolling]:
     try:
         yield Enrolling(
             tenants=ctx.tenants,
+            keys=ctx.keys,
             outbound=ctx.outbound,
             clock=ctx.clock,
             afterwards=lists_before_credentials,
@@ -45,5 +47,5 @@ PROGRAM: ServiceProgram[IssuerSettings] = ServiceProgram(
     settings=IssuerSettings,
     metadata=tables.metadata,
     build=build,
-    commands=tenant_commands(opened),
+    commands=(*tenant_commands(opened), *client_commands(opened)),
 )

@@ -13,6 +13,7 @@ from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.outbox import Outbox
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
 
@@ -41,6 +42,7 @@ class Context:
     audit: AuditLog
     idempotency: Idempotency
     limiter: RateLimiter
+    outbox: Outbox
     snapshots: SnapshotKeeper
     tenants: Tenants
     secrets: Secrets

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from passport_shared.service.settings import ServiceSettings, bind_address
@@ -24,4 +24,9 @@ class IssuerSettings(ServiceSettings):
         ge=timedelta(minutes=1),
         le=timedelta(days=7),
         description="How long an offer can be collected after HR makes it, in seconds.",
+    )
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
+        default=None,
+        description="Id under which the registry knows this service as an API client (its key: "
+        "`passport-issuer client-key`); without it no activity is reported and no other service is called.",
     )

@@ -34,6 +34,7 @@ from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages
 from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.settings import Environment
@@ -66,6 +67,8 @@ DESCRIPTION = (
     "day, and if not, what is missing and who can put it right."
 )
 PURGE_EVERY = timedelta(minutes=10)
+EVENTS_EVERY = timedelta(seconds=1)
+EVENTS_KEPT = timedelta(days=400)
 STATUS_EVERY = timedelta(seconds=2)
 DISCOVER_EVERY = timedelta(seconds=60)
 
@@ -109,6 +112,7 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
     trust_file = parts.trust_file or read_trust_file(settings.trust_file)
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    leases = Leases(db, tables.jobs, clock)
     return Context(
         settings=settings,
         db=db,
@@ -120,7 +124,17 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
         idempotency=Idempotency(db, tables.idempotency, clock),
         limiter=RateLimiter(db, tables.limits, clock),
         documents=documents,
-        leases=Leases(db, tables.jobs, clock),
+        leases=leases,
+        outbox=Outbox(
+            db,
+            tables.outbox,
+            leases,
+            keys,
+            outbound,
+            clock,
+            source=settings.public_url,
+            sinks=activity_sinks(trust_file.entity_id, settings.client_id),
+        ),
         trust_file=trust_file,
         snapshots=snapshots,
         statuses=StatusMemory(db, clock, size=settings.status_memory),
@@ -252,6 +266,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         await authenticator.purge()
         await ctx.idempotency.purge()
         await ctx.limiter.purge()
+        await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
 
     async def tidy() -> None:
         await retry_held(ctx)
@@ -263,6 +278,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
         Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),
         Periodic(name="seal", every=timedelta(seconds=1), run=chain.run),
+        Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
     ]
 

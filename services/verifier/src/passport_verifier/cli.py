@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
+from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
 from passport_shared.service.kek import KekError
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
@@ -41,7 +42,7 @@ async def opened(settings: VerifierSettings) -> AsyncIterator[Enrolling]:
     except (KekError, NoTrustFile) as error:
         raise CommandFailed(str(error)) from None
     try:
-        yield Enrolling(tenants=ctx.tenants, outbound=ctx.outbound, clock=ctx.clock)
+        yield Enrolling(tenants=ctx.tenants, keys=ctx.keys, outbound=ctx.outbound, clock=ctx.clock)
     finally:
         await close_context(ctx)
 
@@ -85,6 +86,7 @@ PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
     build=build,
     commands=(
         *tenant_commands(opened),
+        *client_commands(opened),
         Command(
             name="policy asks",
             help="print what the network register has to let a host ask",

@@ -15,6 +15,7 @@ from passport_shared.service.jobs import Leases
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.outbox import Outbox
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
 from passport_verifier.settings import VerifierSettings
@@ -38,6 +39,7 @@ class Context:
     audit: AuditLog
     idempotency: Idempotency
     limiter: RateLimiter
+    outbox: Outbox
     documents: CachedDocuments
     leases: Leases
     trust_file: TrustFile

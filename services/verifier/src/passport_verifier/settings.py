@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
 from passport_shared.service.settings import ServiceSettings, bind_address
@@ -39,4 +39,9 @@ class VerifierSettings(ServiceSettings):
         description=(
             "Status lists kept unpacked in memory, about 32 KiB each; more are read from the database."
         ),
+    )
+    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
+        default=None,
+        description="Id under which the registry knows this service as an API client (its key: "
+        "`passport-verifier client-key`); without it no activity is reported and no other service is called.",
     )

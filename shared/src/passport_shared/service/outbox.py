@@ -43,9 +43,12 @@ from passport_shared.service.job_queue import pause_after
 from passport_shared.service.jobs import Lease, LeaseLost, Leases
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.once import insert_once
+from passport_shared.service.service_client import CLIENT_KEY
+from passport_shared.wire.activity import ACTIVITY_TYPES, EVENTS_PATH
 
-EVENT_KEY = "events"
-"""Purpose of the key that signs deliveries."""
+EVENT_KEY = CLIENT_KEY
+"""Purpose of the key that signs deliveries: the service's key as an API client, so that who receives an event
+knows it from the client directory."""
 MEDIA_TYPE = "application/cloudevents+json"
 BATCH = 500
 DELIVERIES_PER_RUN = 200
@@ -98,10 +101,30 @@ def tables(metadata: MetaData) -> OutboxTables:
 
 @dataclass(frozen=True, kw_only=True)
 class Sink:
-    """Where events are delivered: POST `url`, CloudEvents structured mode, signed."""
+    """Where events are delivered: POST `url`, CloudEvents structured mode, signed.
+
+    Args:
+        name: of its cursor; never used again for another receiver.
+        url: as the receiver knows itself, for it is part of what is signed.
+        types: the types it gets; None for every one.
+        with_subject: whether it may know what an event is about.
+    """
 
     name: str
     url: str
+    types: frozenset[str] | None = None
+    with_subject: bool = True
+
+
+def activity_sinks(registry: str, client_id: str | None) -> tuple[Sink, ...]:
+    """The registry as receiver of activity facts; none for a service it does not know as a client.
+
+    Subjects stay here: the registry is told what happened, not to whom.
+    """
+    if client_id is None:
+        return ()
+    url = f"{registry}{EVENTS_PATH}"
+    return (Sink(name="registry.activity", url=url, types=ACTIVITY_TYPES, with_subject=False),)
 
 
 @dataclass(frozen=True, kw_only=True)

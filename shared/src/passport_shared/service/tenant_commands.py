@@ -24,6 +24,7 @@ from passport_shared.formats.federation import (
 )
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service.cli import Command, CommandFailed
+from passport_shared.service.keys import KeyStore
 from passport_shared.service.settings import ServiceSettings
 from passport_shared.service.tenancy import EnrolmentRefused, Tenant, Tenants
 
@@ -42,6 +43,7 @@ class Enrolling:
     """
 
     tenants: Tenants
+    keys: KeyStore
     outbound: Outbound
     clock: Clock
     afterwards: Callable[[Tenant], Awaitable[None]] | None = None
