@@ -55,7 +55,11 @@ class ConditionState(StrEnum):  # PERSISTED
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision; ``sealed`` holds facts and the parameters of its sentences, encrypted."""
+    """One decision; ``sealed`` holds facts and the parameters of its sentences, encrypted.
+
+    ``sealed_person`` are names and birthdate for the placement credential, encrypted apart and kept as short
+    as that needs (``placement_tables``).
+    """
 
     id: str
     ods: str
@@ -83,6 +87,7 @@ class Decision:
     person_method: PersonMethod | None
     person_by: Mapping[str, Any] | None
     person_at: datetime | None
+    sealed_person: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
