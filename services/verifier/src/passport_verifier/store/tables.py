@@ -1,8 +1,9 @@
 """Tables of the verifier: movements, requests, decisions and what they rely on.
 
-No name, number or claim of a staff member is stored. What must be judged again later is in ``sealed``
-columns, encrypted under the data key of the movement (or of the request that has none), which is itself
-wrapped under the key-encryption key: deleting that one value makes every decision of the movement unreadable.
+No name, number or claim of a staff member is stored in the clear. What must be judged again later is in
+``sealed`` columns, encrypted under the data key of the movement (or of the request that has none), which is
+itself wrapped under the key-encryption key: deleting that one value makes every decision of the movement
+unreadable.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from passport_shared.service import limits as rate_limits
 from passport_shared.service import outbox as event_outbox
 from passport_shared.service import tenancy
 from passport_shared.service.db import JsonText, UtcDateTime
+from passport_verifier.store import placement_tables as placement_tables
 from passport_verifier.store.metadata import metadata as metadata
 
 audit = audit_log.tables(metadata)
@@ -163,6 +165,8 @@ decisions = Table(
     Column("verified", Boolean, nullable=False),
     Column("findings", JsonText, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+    # Names and birthdate for the placement credential; emptied as `placement_tables` says.
+    Column("sealed_person", LargeBinary),
     Column("policy_version", Text, nullable=False),
     Column("policy_digest", Text, nullable=False),
     Column("registry_sequence", BigInteger, nullable=False),
@@ -192,6 +196,14 @@ Index(
     postgresql_where=decisions.c.awaits_status,
 )
 
+_with_person = decisions.c.sealed_person.is_not(None)
+Index(
+    "ix_decisions_sealed_person",
+    decisions.c.received_at,
+    sqlite_where=_with_person,
+    postgresql_where=_with_person,
+)
+
 reliances = Table(
     "reliances",
     metadata,
@@ -212,6 +224,7 @@ reliances = Table(
     Column("verdict", JsonText, nullable=False),
 )
 Index("ix_reliances_status_uri", reliances.c.status_uri)
+Index("ix_reliances_issuer", reliances.c.issuer, reliances.c.decision_id)
 
 conditions = Table(
     "conditions",

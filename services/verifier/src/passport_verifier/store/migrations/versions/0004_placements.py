@@ -173,7 +173,7 @@ def _alerts() -> None:
             ["movement_id"], ["movements.id"], name=op.f("fk_alerts_movement_id_movements")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
-        sa.UniqueConstraint("movement_id", "about", name=op.f("uq_alerts_movement_id")),
+        sa.UniqueConstraint("movement_id", "about", name=op.f("uq_alerts_movement_id_about")),
     )
     with op.batch_alter_table("alerts", schema=None) as batch_op:
         batch_op.create_index("ix_alerts_ods_id", ["ods", "id"], unique=False)
