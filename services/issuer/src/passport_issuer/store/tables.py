@@ -21,6 +21,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from passport_issuer.store import connection_tables as connection_tables
+from passport_issuer.store import notice_tables as notice_tables
 from passport_issuer.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
@@ -156,6 +158,7 @@ identity_sessions = Table(
     Column("channel", Text, nullable=False),
     Column("scheduled_for", UtcDateTime),
     Column("join_url", Text),
+    Column("place", Text),
     Column("documents", JsonText, nullable=False),
     Column("face_matched", Boolean, nullable=False),
     Column("originals_seen_in_person_on", Date),
@@ -295,6 +298,8 @@ Index("ix_credentials_notification_id", credentials.c.notification_id)
 Index("ix_credentials_request_id", credentials.c.request_id)
 prepared = credentials.c.state == "PREPARED"
 Index("ix_credentials_prepared", credentials.c.prepared_at, sqlite_where=prepared, postgresql_where=prepared)
+live = credentials.c.state.in_(["ISSUED", "ACTIVE"])
+Index("ix_credentials_live_expires_at", credentials.c.expires_at, sqlite_where=live, postgresql_where=live)
 
 notifications = Table(
     "wallet_notifications",
