@@ -222,6 +222,7 @@ class IdentitySession:
     version: int
     created_at: datetime
     created_by: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from passport_issuer.store import connection_tables as connection_tables
 from passport_issuer.store import notice_tables as notice_tables
+from passport_issuer.store import release_tables as release_tables
 from passport_issuer.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
@@ -126,6 +127,8 @@ checks = Table(
     Column("created_by", Text, nullable=False),
 )
 Index("ix_checks_staff_id_id", checks.c.staff_id, checks.c.id)
+has_end = checks.c.next_due.is_not(None)
+Index("ix_checks_next_due", checks.c.next_due, sqlite_where=has_end, postgresql_where=has_end)
 
 training = Table(
     "training",
