@@ -136,6 +136,8 @@ def _grants(stack: Stack, trust: Trust) -> list[dict[str, Any]]:
     base = f"{stack.services['registry'].url}/vct"
     grants = []
     for kind in catalogue.TYPES.values():
+        if trust.role == "VERIFIER" and kind.issued_by == "host":
+            continue  # its own record: a host does not ask for it
         grant: dict[str, Any] = {**period, "vct": catalogue.vct(base, kind.name, kind.version)}
         if trust.role == "ISSUER":
             grant |= {"action": "issue", "max_validity_s": int((2 * YEAR).total_seconds())}

@@ -92,6 +92,22 @@ _OWN: dict[str, dict[str, Any]] = {
         "role_category": "SURGICAL",
         "epp_cleared": "YES",
     },
+    "TemporaryPlacement": {
+        "movement_type": "SERVICE_NEED_URGENT",
+        "position_title": "Visiting consultant urologist",
+        "position_number": "NONE",
+        "start": "2026-09-02",
+        "end": "2026-09-02",
+        "work_pattern": "2026-09-02 morning",
+        "host_ods": "R0A",
+        "site": "Manchester Royal Infirmary",
+        "department": "Urology",
+        "department_contact": "Urology ward office",
+        "approved_by": "Clinical director of surgery",
+        "hr_contact": "Medical staffing",
+        "licence_to_attend": True,
+        "conditions": ["See the originals of the identity documents on the first day."],
+    },
     "CoreSkills": {"skills": {"FS": skill(), "IPC": skill("2"), "RES": skill("2_ADULT")}},
 }
 

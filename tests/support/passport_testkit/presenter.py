@@ -23,7 +23,7 @@ from passport_shared.wire import catalogue
 from passport_testkit.cases import surgeon
 from passport_testkit.network import CHRISTIE, TrustRegistrySimulator, vct
 
-ALL_TYPES = tuple(catalogue.TYPES)
+ALL_TYPES = catalogue.EMPLOYER_TYPES
 Spoiler = Callable[[Any], Any]
 
 

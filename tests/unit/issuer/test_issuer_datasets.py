@@ -19,7 +19,7 @@ from passport_issuer.rules.records import (
     Source,
     StaffRecords,
 )
-from passport_shared.wire.catalogue import TYPES, validate_claims
+from passport_shared.wire.catalogue import EMPLOYER_TYPES, TYPES, validate_claims
 from passport_testkit.clock import NOON
 from passport_testkit.issuers import CHECKS
 from passport_testkit.records import (
@@ -43,7 +43,7 @@ CHECK_OF = {
 
 
 def held(records: StaffRecords, *types: str) -> dict[str, dict[str, Any]]:
-    found = assess(records, REF, types or tuple(TYPES), TODAY)
+    found = assess(records, REF, types or EMPLOYER_TYPES, TODAY)
     return {dataset.type: dict(dataset.claims) for dataset in found.held}
 
 
@@ -63,7 +63,7 @@ def without(records: StaffRecords, check_type: str, *replacements: Any) -> Staff
 
 def test_everything_checked_is_everything_held_and_fits_its_schema() -> None:
     found = held(everything())
-    assert list(found) == list(TYPES)
+    assert list(found) == list(EMPLOYER_TYPES)
     for name, claims in found.items():
         validate_claims(TYPES[name], claims)
         assert claims["holder_ref"] == REF
@@ -75,7 +75,7 @@ def test_everything_checked_is_everything_held_and_fits_its_schema() -> None:
 def test_without_its_check_a_type_is_not_held(name: str, check_type: str) -> None:
     assert missing(without(everything(), check_type), name) == "check_missing"
     others = held(without(everything(), check_type))
-    assert set(others) == set(TYPES) - {name}
+    assert set(others) == set(EMPLOYER_TYPES) - {name}
 
 
 @pytest.mark.parametrize(("name", "check_type"), CHECK_OF.items())
@@ -268,8 +268,8 @@ def test_less_evidence_never_gives_more(dropped: set[str], posts: bool, sessions
         training=whole.training if skills else (),
     )
     assert set(held(less)) <= set(held(whole))
-    found = assess(less, REF, TYPES, TODAY)
-    assert {item.type for item in found.held} | {item.type for item in found.not_held} == set(TYPES)
+    found = assess(less, REF, EMPLOYER_TYPES, TODAY)
+    assert {item.type for item in found.held} | {item.type for item in found.not_held} == set(EMPLOYER_TYPES)
 
 
 def test_every_check_type_of_a_credential_is_known() -> None:

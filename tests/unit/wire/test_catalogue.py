@@ -28,6 +28,7 @@ OWN_DISCLOSABLE = {
     "ProfessionalRegistration": {"number"},
     "OccupationalHealth": {"epp_cleared"},
     "CoreSkills": set(),
+    "TemporaryPlacement": {"department_contact", "approved_by", "hr_contact"},
 }
 SUBJECTS = {"CR", "EDHR", "FS", "HSW", "IPC", "IG", "MH", "PR", "RES", "SA", "SC", "LDA"}
 RESERVED = {

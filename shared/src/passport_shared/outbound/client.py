@@ -205,6 +205,24 @@ class Outbound:
         extra = {**dict(headers or {}), "Content-Type": media_type}
         return await self._perform(self._call("POST", url, accept, extra, body, max_bytes, timeout))
 
+    async def put(
+        self,
+        url: str,
+        *,
+        json: Any,
+        accept: str | Collection[str] = "application/json",
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - a limit of the call, with the others
+    ) -> Response:
+        """PUT a JSON document; never repeated by itself.
+
+        Raises:
+            OutboundError: every reason.
+        """
+        extra = {**dict(headers or {}), "Content-Type": "application/json"}
+        return await self._perform(self._call("PUT", url, accept, extra, dumps(json), max_bytes, timeout))
+
     def _call(
         self,
         method: str,

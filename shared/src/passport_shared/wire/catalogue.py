@@ -50,7 +50,8 @@ class Claim:
 class CredentialType:
     """A credential type: its name and major version, claims, schema, words and default validity.
 
-    ``validity_months`` is the default life; ``not_after_claim`` names a date claim that may end it sooner.
+    ``validity_months`` is the default life; ``not_after_claim`` names a date claim that may end it sooner,
+    ``not_before_claim`` one before whose day it says nothing yet. ``issued_by`` is "employer" or "host".
     """
 
     name: str
@@ -60,6 +61,8 @@ class CredentialType:
     claims: tuple[Claim, ...]
     schema: Mapping[str, Any]
     display: Mapping[str, Mapping[str, str]]
+    not_before_claim: str | None = None
+    issued_by: str = "employer"
 
     @property
     def configuration_id(self) -> str:
@@ -153,6 +156,8 @@ def _load(name: str) -> CredentialType:
         claims=tuple(claims),
         schema=schema,
         display=data["display"],
+        not_before_claim=data["validity"].get("not_before_claim"),
+        issued_by=data.get("issued_by", "employer"),
     )
 
 
@@ -166,8 +171,12 @@ TYPES: dict[str, CredentialType] = {
         "ProfessionalRegistration",
         "OccupationalHealth",
         "CoreSkills",
+        "TemporaryPlacement",
     )
 }
+
+EMPLOYER_TYPES = tuple(name for name, kind in TYPES.items() if kind.issued_by == "employer")
+"""Names of the types an employing trust issues about its own staff: the sections of a passport."""
 
 
 def vct(base: str, name: str, version: int = 1) -> str:

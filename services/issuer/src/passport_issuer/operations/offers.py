@@ -94,7 +94,7 @@ async def assess_records(
     Raises:
         PassportError: register_too_old.
     """
-    wanted = list(dict.fromkeys(types or catalogue.TYPES))
+    wanted = list(dict.fromkeys(types or catalogue.EMPLOYER_TYPES))
     assessment = assess(records, holder_ref, wanted, london_day(ctx.clock.now()))
     refused: list[NotHeld] = []
     for name in dict.fromkeys(dataset.type for dataset in assessment.held):
@@ -203,7 +203,7 @@ def as_plain(item: NotHeld) -> dict[str, Any]:
 
 def _check_types(types: Sequence[str] | None) -> None:
     for index, name in enumerate(types or ()):
-        if name not in catalogue.TYPES:
+        if name not in catalogue.EMPLOYER_TYPES:
             error = FieldError(pointer=f"/types/{index}", code="unknown_type", detail="No such type.")
             raise Invalid("A type is not in the catalogue.", [error], field=error.pointer)
 
