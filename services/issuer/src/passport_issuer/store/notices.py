@@ -1,4 +1,4 @@
-"""Notices and whom they name to ask: rows without name or address, ended by one conditional statement.
+"""Notices and whom they name to ask: rows without name or address, ended by one conditional statement."""
 
 from __future__ import annotations
 
