@@ -13,13 +13,14 @@ import httpx
 import pytest
 
 from passport_registry.app import Parts, build
-from passport_registry.operations import clients, enrolment, publishing
+from passport_registry.operations import anchor, clients, enrolment, publishing
 from passport_registry.operations.clients import RegisterClient
 from passport_registry.rules.entities import Role
 from passport_shared.formats import trust
 from passport_shared.formats.trust import Finding
 from passport_shared.outbound import Outbound
-from passport_shared.wire.clients import ClientKind
+from passport_shared.wire.clients import ClientKind, Directory, read_directory
+from passport_shared.wire.hr_users import subject_hash
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit.apps import client_of, problem, protocol_error
 from passport_testkit.clients import ApiClientKit, access_token, api_client
@@ -640,3 +641,93 @@ async def test_tokens_end_and_assertions_count_once(databases: FreshDatabases, t
         protocol_error(await d.http.post("/oauth2/token", data=wrong), 401, "invalid_client")
         d.bench.clock.advance(timedelta(minutes=6))
         problem(await d.call("GET", ORGANISATIONS), 401, "unauthenticated")
+
+
+HR_USER = {"roles": ["HR_ISSUER"], "training_passed_on": "2026-01-15", "actor": "admin-1"}
+
+
+async def directory_of(d: Desk) -> Directory:
+    """What every other service of the network reads."""
+    await publishing.publish(d.bench.ctx)
+    answer = await d.http.get("/client-directory")
+    assert answer.status_code == 200, answer.text
+    jwks = [(await anchor.signing_key(d.bench.ctx, anchor.CLIENT_DIRECTORY)).public.as_jwk()]
+    return read_directory(answer.content, jwks, iss=PUBLIC_URL, now=d.bench.clock.now())
+
+
+@both_databases
+async def test_a_trust_names_its_hr_users_and_every_service_learns_them(
+    databases: FreshDatabases, tmp_path: Path
+):
+    async with desk(databases, tmp_path) as d:
+        path = f"{ORGANISATIONS}/{RBV}/hr-users"
+        assert RBV not in (await directory_of(d)).keep_hr_users
+        made = await d.call("PUT", f"{path}/hr-7f31", HR_USER, by="rbv", If_Match='"0"')
+        assert made.status_code == 200, made.text
+        assert (made.json()["trained_until"], made.headers["etag"]) == ("2027-01-15", '"1"')
+        assert [item["subject"] for item in (await d.ok("GET", path, by="rbv"))["items"]] == ["hr-7f31"]
+        held = await directory_of(d)
+        assert held.keep_hr_users == {RBV}
+        user = held.hr_users[RBV, subject_hash(RBV, "hr-7f31")]
+        assert (user.roles, str(user.trained_until)) == ({"HR_ISSUER"}, "2027-01-15")
+        problem(
+            await d.call("PUT", f"{path}/hr-7f31", HR_USER, by="rbv", If_Match='"0"'),
+            412,
+            "precondition_failed",
+        )
+        problem(await d.call("PUT", f"{path}/hr-7f31", HR_USER, by="rbv"), 428, "precondition_required")
+        gone = await d.call("POST", f"{path}/hr-7f31/remove", {"actor": "admin-1"}, by="rbv", If_Match='"1"')
+        assert (gone.status_code, gone.content) == (204, b"")
+        problem(await d.call("GET", f"{path}/hr-7f31", by="rbv"), 404, "not_found")
+        # Nobody is left, and nobody may act: removing the last one does not open the door.
+        held = await directory_of(d)
+        assert (held.keep_hr_users, dict(held.hr_users)) == ({RBV}, {})
+        assert (await d.ok("GET", f"{ORGANISATIONS}/{RBV}"))["keeps_hr_users"] is True
+
+
+async def test_hr_users_are_their_own_trusts_business(databases: FreshDatabases, tmp_path: Path):
+    async with desk(databases, tmp_path) as d:
+        await d.invite(R0A)
+        path = f"{ORGANISATIONS}/{R0A}/hr-users/hr-1"
+        problem(await d.call("PUT", path, HR_USER, by="rbv", If_Match='"0"'), 404, "not_found")
+        problem(await d.call("GET", path, by="rbv"), 404, "not_found")
+        problem(await d.call("GET", path, by="reader"), 403, "forbidden")
+        nobody = f"{ORGANISATIONS}/RXX/hr-users/hr-1"
+        problem(await d.call("PUT", nobody, HR_USER, If_Match='"0"'), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"roles": []}, "/roles"),
+        ({"roles": ["KING"]}, "/roles/0"),
+        ({"training_passed_on": "2999-01-01"}, "/training_passed_on"),
+        ({"name": "Ann"}, "/name"),
+    ],
+)
+async def test_a_wrong_hr_user_is_answered_by_field(
+    databases: FreshDatabases, tmp_path: Path, change: dict[str, Any], pointer: str
+):
+    async with desk(databases, tmp_path) as d:
+        path = f"{ORGANISATIONS}/{RBV}/hr-users/hr-1"
+        answer = await d.call("PUT", path, {**HR_USER, **change}, by="rbv", If_Match='"0"')
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer], answer.text
+        assert answer.status_code == 422
+
+
+@both_databases
+async def test_a_sandbox_says_so_in_its_marks_for_ever(databases: FreshDatabases, tmp_path: Path):
+    async with desk(databases, tmp_path) as d:
+        made = await d.invite(R0A, sandbox=True)
+        assert made["sandbox"] is True
+        await d.bench.enrol(R0A, Role.VERIFIER)
+        await d.bench.pass_steps(R0A)
+        await publishing.publish(d.bench.ctx)
+        snapshot = await d.bench.snapshot()
+        now = d.bench.clock.now()
+        assert trust.of_sandbox(snapshot, "https://verifier.example/R0A", now=now)
+        register = (await d.http.get("/register")).json()["items"]
+        assert {item["ods_code"]: item["sandbox"] for item in register} == {R0A: True, RBV: False}
+        body = {"name": "No sandbox any more", "sandbox": False, "actor": "op-1"}
+        answer = await d.call("PUT", f"{ORGANISATIONS}/{R0A}", body, If_Match='"1"')
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/sandbox"]

@@ -10,7 +10,7 @@ import pytest
 from passport_shared.formats.clock import epoch_s
 from passport_testkit.apps import problem, protocol_error
 from passport_testkit.databases import both_databases
-from passport_testkit.network import vct
+from passport_testkit.network import MANCHESTER, vct
 from passport_testkit.presenter import ALL_TYPES, HomeTrust, Presenter
 from passport_testkit.verifiers import VerifierBench
 from passport_verifier.operations import answers, rechecks, status_lists
@@ -72,6 +72,22 @@ async def grow_old(verifier: VerifierBench) -> None:
     await verifier.refresh_statuses()
 
 
+async def make_sandbox(verifier: VerifierBench) -> None:
+    verifier.registry.make_sandbox(verifier.home.entity_id)
+    await changed(verifier)
+
+
+async def practise(verifier: VerifierBench) -> None:
+    """We are the sandbox, and real records are shown to us."""
+    verifier.registry.make_sandbox(MANCHESTER)
+    await changed(verifier)
+
+
+async def make_both_sandboxes(verifier: VerifierBench) -> None:
+    verifier.registry.make_sandbox(MANCHESTER)
+    await make_sandbox(verifier)
+
+
 async def nothing(verifier: VerifierBench) -> None:
     await changed(verifier)
 
@@ -83,6 +99,9 @@ TRUST: list[tuple[str, Any, str, str | None, bool]] = [
     ("key compromised", compromise, "NOT_READY", "KEY_COMPROMISED", False),
     ("issuer suspended", suspend, "REFER", "ISSUER_SUSPENDED", False),
     ("administratively closed", close, "READY", None, True),
+    ("a sandbox's records at a trust", make_sandbox, "NOT_READY", "ISSUER_NOT_AUTHORISED", False),
+    ("a trust's records at a sandbox", practise, "NOT_READY", "ISSUER_NOT_AUTHORISED", False),
+    ("a sandbox's records at a sandbox", make_both_sandboxes, "READY", None, True),
     ("registry stale", grow_old, "REFER", "REGISTRY_STALE", False),
 ]
 

@@ -69,6 +69,12 @@ BODIES: dict[str, dict[str, Any]] = {
         "actor": "op-1",
     },
     "registry POST /api/v1/agreements/{agreement_id}/end": _REGISTRY_ACTOR,
+    f"registry PUT {_ORGANISATIONS}/{{ods}}/hr-users/{{subject}}": {
+        "roles": ["HR_ISSUER", "HR_VERIFIER"],
+        "training_passed_on": "2026-01-15",
+        "actor": "op-1",
+    },
+    f"registry POST {_ORGANISATIONS}/{{ods}}/hr-users/{{subject}}/remove": _REGISTRY_ACTOR,
     "registry POST /api/v1/clients": {
         "client_id": "contract-new",
         "name": "A new HR system",

@@ -258,6 +258,7 @@ async def registry_world(
             "ods": RBV,
             "role": "ISSUER",
             "step": "DPIA",
+            "subject": "hr-7f31",
             "name": "StaffIdentity",
             "major": "1",
             "client_id": target.client_id,

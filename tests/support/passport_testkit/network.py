@@ -176,6 +176,11 @@ class TrustRegistrySimulator:
 
     # -- standing ------------------------------------------------------------------------------------------
 
+    def make_sandbox(self, entity_id: str) -> None:
+        """The entity's organisation exists for practice."""
+        entity = self._renew(entity_id)
+        entity.organisation = replace(entity.organisation, sandbox=True)
+
     def suspend(self, entity_id: str) -> None:
         """Suspend for integrity: the current mark's status."""
         self.status_list.set(self.entities[entity_id].status_idx, SUSPENDED)

@@ -22,6 +22,7 @@ from passport_shared.formats.trust import (
     beyond,
     issuer_may_issue,
     may_ask,
+    of_sandbox,
     status_uri_allowed,
 )
 from passport_shared.formats.x5c import Leaf, verify_chain
@@ -760,3 +761,37 @@ def test_every_finding_has_been_reached(network: TrustRegistrySimulator) -> None
     network.leave(CHRISTIE)
     reached.add(judged(network.snapshot(), leaf).finding)
     assert reached == set(Finding)
+
+
+# -- sandbox -----------------------------------------------------------------------------------------------
+
+
+def test_a_trust_does_not_rely_on_a_sandbox(network: TrustRegistrySimulator) -> None:
+    network.make_sandbox(CHRISTIE)
+    snapshot = network.snapshot()
+    assert outcome(judged(snapshot, chain(network))) == (Finding.NOT_AUTHORISED, Detail.SANDBOX)
+    assert outcome(judged(snapshot, chain(network), sandbox=True)) == (
+        Finding.AUTHORISED,
+        Detail.EVERYTHING_MATCHES,
+    )
+
+
+def test_a_sandbox_does_not_rely_on_a_trust(network: TrustRegistrySimulator) -> None:
+    snapshot = network.snapshot()
+    assert outcome(judged(snapshot, chain(network), sandbox=True)) == (
+        Finding.NOT_AUTHORISED,
+        Detail.NOT_SANDBOX,
+    )
+
+
+def test_a_wallet_takes_either_and_sees_which(network: TrustRegistrySimulator) -> None:
+    network.make_sandbox(CHRISTIE)
+    snapshot = network.snapshot()
+    for issuer, sandbox in ((CHRISTIE, True), (OTHER_ISSUER, False)):
+        result = judged(snapshot, chain(network, issuer), iss=issuer, sandbox=None)
+        assert result.finding is Finding.AUTHORISED
+        assert of_sandbox(snapshot, issuer, now=NOON) is sandbox
+
+
+def test_an_entity_without_a_mark_is_no_sandbox(network: TrustRegistrySimulator) -> None:
+    assert not of_sandbox(network.snapshot(), "https://issuer.example/NOBODY", now=NOON)

@@ -91,6 +91,7 @@ WRONG: dict[str, tuple[Callable[[], dict[str, Any]], DirectoryReason]] = {
     "clients object": (lambda: claims(clients={}), R.CLIENT),
     "clients missing": (lambda: claims(clients=None), R.CLIENT),
     "client text": (lambda: claims(clients=["rbv-hr"]), R.CLIENT),
+    "hr_users text": (lambda: claims(hr_users="nobody"), R.HR_USER),
     "twice": (lambda: claims(clients=claims()["clients"] * 2), R.DUPLICATE),
     "client_id missing": (lambda: entry(client_id=...), R.CLIENT),
     "client_id empty": (lambda: entry(client_id=""), R.CLIENT),

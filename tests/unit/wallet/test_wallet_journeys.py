@@ -304,6 +304,27 @@ class TestSharing:
         world.issuer.answer = answer
         assert await refusal(wallet.read_request(link)) is Refusal.UNKNOWN_VERIFIER
 
+    @pytest.mark.parametrize("practising", [CHRISTIE, MANCHESTER])
+    async def test_nothing_passes_between_a_sandbox_and_a_trust(self, wallet, world, practising):
+        await collected(wallet, world)
+        world.registry.make_sandbox(practising)
+        world.registry.clock.advance(timedelta(seconds=5))
+        world.publish()
+        request = await wallet.read_request(world.verifier.link())
+        assert request.sandbox is (practising == MANCHESTER)
+        assert [record.held for record in request.records] == [None] * len(request.records)
+        assert await refusal(wallet.share(request)) is Refusal.NOT_HELD
+
+    async def test_a_sandbox_may_practise_with_a_sandbox(self, wallet, world):
+        for entity_id in (CHRISTIE, MANCHESTER):
+            world.registry.make_sandbox(entity_id)
+        world.registry.clock.advance(timedelta(seconds=5))
+        world.publish()
+        await collected(wallet, world)
+        request = await wallet.read_request(world.verifier.link())
+        assert request.sandbox
+        assert not request.missing
+
     async def test_over_asking_is_refused_by_name(self, wallet, world):
         await collected(wallet, world)
         world.verifier.asks = {"StaffIdentity": [["family_name"], ["birthdate"]]}

@@ -18,7 +18,14 @@ from starlette.routing import Route
 from passport_registry.context import Context
 from passport_registry.errors import PROBLEMS
 from passport_registry.http import enrolment, federation, openapi, published, register
-from passport_registry.http.management import agreements, authorisations, clients, entities, organisations
+from passport_registry.http.management import (
+    agreements,
+    authorisations,
+    clients,
+    entities,
+    hr_users,
+    organisations,
+)
 from passport_registry.operations import anchor, publishing
 from passport_registry.operations.clients import find
 from passport_registry.settings import RegistrySettings
@@ -133,6 +140,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         routers=[
             token_routes(),
             organisations.router,
+            hr_users.router,
             entities.router,
             authorisations.router,
             agreements.router,

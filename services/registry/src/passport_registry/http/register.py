@@ -25,6 +25,7 @@ def _entry(entry: RegisterEntry) -> dict[str, Any]:
         "name": entry.name,
         "aliases": list(entry.aliases),
         "locality": entry.locality,
+        "sandbox": entry.sandbox,
         "state": entry.state.value,
         "live_to_issue": entry.live_to_issue,
         "live_to_verify": entry.live_to_verify,

@@ -48,9 +48,15 @@ class OrganisationDetails:
 
 
 async def invite(
-    ctx: Context, ods_code: str, details: OrganisationDetails, actor: Actor, claim: Claim | None = None
+    ctx: Context,
+    ods_code: str,
+    details: OrganisationDetails,
+    actor: Actor,
+    claim: Claim | None = None,
+    *,
+    sandbox: bool = False,
 ) -> TrustView:
-    """Add an organisation to the network; it starts as INVITED.
+    """Add an organisation to the network; it starts as INVITED. A sandbox stays one for ever.
 
     Raises:
         Invalid: not an ODS code.
@@ -62,6 +68,7 @@ async def invite(
     organisation = Organisation(
         ods_code=ods_code,
         **details.as_values(),
+        sandbox=sandbox,
         created_at=now,
         created_by=actor.client_id,
         updated_at=now,
@@ -78,6 +85,7 @@ async def invite(
             subject_ref=ods_code,
             organisation=ods_code,
             actor=actor.as_dict(),
+            details={"sandbox": sandbox},
         )
         if claim is not None:
             await claim.complete(conn, ods_code)

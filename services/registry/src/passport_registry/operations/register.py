@@ -34,6 +34,7 @@ class RegisterEntry:
     name: str
     aliases: tuple[str, ...]
     locality: str | None
+    sandbox: bool
     state: OnboardingState
     live_to_issue: bool
     live_to_verify: bool
@@ -56,6 +57,7 @@ def _entry(view: TrustView) -> RegisterEntry:
         name=view.organisation.name,
         aliases=tuple(view.organisation.aliases),
         locality=view.organisation.locality,
+        sandbox=view.organisation.sandbox,
         state=view.state,
         live_to_issue=view.live(Role.ISSUER),
         live_to_verify=view.live(Role.VERIFIER),

@@ -118,7 +118,9 @@ def content(view: TrustView, role: Role) -> MarkContent:
         entity_id=entity.entity.entity_id,
         role=role,
         organisation=trust_mark.Organisation(
-            ods_code=view.organisation.ods_code, name=view.organisation.name
+            ods_code=view.organisation.ods_code,
+            name=view.organisation.name,
+            sandbox=view.organisation.sandbox,
         ),
         granted=_granted(entity.authorisations),
         pins=pins(entity.certificates),

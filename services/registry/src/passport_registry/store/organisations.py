@@ -33,6 +33,8 @@ class Organisation:
     contacts: Mapping[str, str]
     cstf_alignment: Sequence[Mapping[str, Any]]
     networks: Sequence[Mapping[str, Any]]
+    sandbox: bool = False
+    keeps_hr_users: bool = False
     created_at: datetime
     created_by: str
     updated_at: datetime

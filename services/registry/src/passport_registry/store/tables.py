@@ -18,8 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
+from passport_registry.store import hr_user_tables as hr_user_tables
 from passport_registry.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
 from passport_shared.service import auth as access_tokens
@@ -52,6 +54,10 @@ organisations = Table(
     Column("contacts", JsonText, nullable=False),
     Column("cstf_alignment", JsonText, nullable=False),
     Column("networks", JsonText, nullable=False),
+    # For practice only: said at the invitation, never changed, told in every trust mark.
+    Column("sandbox", Boolean(create_constraint=False), nullable=False, server_default=false()),
+    # Since when its first HR user was recorded here; removing the last one does not open the door again.
+    Column("keeps_hr_users", Boolean(create_constraint=False), nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -115,6 +115,10 @@ class OrganisationInvite(OrganisationChange):
     """An organisation to be added."""
 
     ods_code: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,6}$", examples=["RBV"])]
+    sandbox: bool = Field(
+        default=False,
+        description="For practice: its records count for sandbox trusts only. Never changed later.",
+    )
 
 
 class MissingItem(ApiModel):
@@ -154,6 +158,8 @@ class OrganisationView(ApiModel):
     contacts: dict[str, str]
     cstf_alignment: list[dict[str, Any]]
     networks: list[dict[str, Any]]
+    sandbox: bool
+    keeps_hr_users: bool = Field(description="Whether only its recorded HR users may be named as actors.")
     state: OnboardingState
     gates: dict[str, GateView]
     live_to_issue: bool
@@ -236,6 +242,8 @@ def organisation_view(view: TrustView) -> OrganisationView:
         contacts=dict(held.contacts),
         cstf_alignment=[dict(item) for item in held.cstf_alignment],
         networks=[dict(item) for item in held.networks],
+        sandbox=held.sandbox,
+        keeps_hr_users=held.keeps_hr_users,
         state=view.state,
         gates={gate.name.value: _gate(gate) for gate in (view.gates.g1, view.gates.g2, view.gates.g3)},
         live_to_issue=view.live(Role.ISSUER),
@@ -284,7 +292,7 @@ async def invite(
     actor = acting(caller, body.actor)
 
     async def work(claim: Any) -> str:
-        await operations.invite(ctx, body.ods_code, body.details(), actor, claim)
+        await operations.invite(ctx, body.ods_code, body.details(), actor, claim, sandbox=body.sandbox)
         return body.ods_code
 
     made = await once(ctx, request, caller, work)
