@@ -6,10 +6,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import SettingsConfigDict
 
-from passport_shared.service.settings import ServiceSettings, bind_address
+from passport_issuer.notice_settings import NoticeSettings
+from passport_shared.service.settings import bind_address
 
 
-class IssuerSettings(ServiceSettings):
+class IssuerSettings(NoticeSettings):
     """Read from ``PASSPORT_ISSUER_*``."""
 
     model_config = SettingsConfigDict(

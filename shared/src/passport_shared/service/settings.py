@@ -372,7 +372,9 @@ def _unreadable(settings_class: type[ServiceSettings], settings: ServiceSettings
         path = getattr(settings, name)
         if not isinstance(path, Path) or not name.endswith("_file") or name == "clock_file":
             continue  # a clock file may come later
-        secret = name in ("kek_file", "tls_key_file", "database_url_file") or name.endswith("_key_file")
+        secret = name in ("kek_file", "tls_key_file", "database_url_file") or name.endswith(
+            ("_key_file", "_password_file")
+        )
         try:
             if secret:
                 read_secret(path)
