@@ -26,6 +26,7 @@ from passport_issuer.http.management import (
     staff,
     training,
 )
+from passport_issuer.operations.couriers import notice_means
 from passport_issuer.operations.status_lists import tend
 from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
@@ -37,10 +38,11 @@ from passport_shared.outbound import Outbound
 from passport_shared.service.app import Check, create_app
 from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
-from passport_shared.service.client_directory import ClientDirectory, RegistryClients
+from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
@@ -75,7 +77,7 @@ class Parts:
 
     clock: Clock = field(default_factory=SystemClock)
     outbound: Outbound | None = None
-    clients: ClientDirectory | None = None
+    clients: KnownClients | None = None
     background: bool = True
 
 
@@ -158,6 +160,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             nonces=await keys.secret("nonces"),
             pages=await keys.secret("pages"),
         ),
+        notices=notice_means(settings, db, clock, outbound),
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from passport_issuer.clients.mail import Courier
+from passport_issuer.rules.notices import NoticeChannel
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.hr_users import HrUsers
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
@@ -25,6 +29,19 @@ class Secrets:
     offers: bytes
     nonces: bytes
     pages: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeMeans:
+    """How notices leave, how long an invitation's link lives, and what people are shown beside.
+
+    ``outbox_page``: whether what was sent is shown on a page, as in development only.
+    """
+
+    couriers: Mapping[NoticeChannel, Courier]
+    invitation_lifetime: timedelta
+    app_page: str | None
+    outbox_page: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +62,6 @@ class Context:
     outbox: Outbox
     snapshots: SnapshotKeeper
     tenants: Tenants
+    hr_users: HrUsers
     secrets: Secrets
+    notices: NoticeMeans
