@@ -112,7 +112,7 @@ class ExternalId:
 
 @dataclass(frozen=True, kw_only=True)
 class StaffMember:
-    """A member of staff of one trust. ``version`` counts changes, for ETag and If-Match."""
+    """A member of staff of one trust, or a visitor on a placement; ``version`` counts changes, for ETag."""
 
     id: str
     ods: str
@@ -131,6 +131,7 @@ class StaffMember:
     created_at: datetime
     created_by: str
     updated_at: datetime
+    visiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,10 @@ MAX_WRONG_TX_CODES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A credential offer; its code and PIN are derived from its id and never stored."""
+    """A credential offer; its code and PIN are derived from its id and never stored.
+
+    ``holder_jkt`` is the thumbprint of the one key it may be collected with, None for any new key.
+    """
 
     id: str
     ods: str
@@ -40,6 +43,7 @@ class Offer:
     redeemed_at: datetime | None
     created_at: datetime
     created_by: str
+    holder_jkt: str | None = None
 
     def open_at(self, now: datetime) -> bool:
         """Whether the offer can still be collected."""
@@ -80,6 +84,7 @@ class Grant:
     passport_id: str
     staff_id: str
     passport_state: PassportState
+    holder_jkt: str | None = None
 
 
 async def insert_offer(conn: AsyncConnection, offer: Offer, datasets: Sequence[OfferDataset]) -> None:
@@ -217,6 +222,7 @@ async def grant_of(conn: AsyncConnection, ods: str, token_hash: str, now: dateti
             tokens,
             offers.c.passport_id,
             offers.c.staff_id,
+            offers.c.holder_jkt,
             passports.c.state.label("passport_state"),
         )
         .join(offers, offers.c.id == tokens.c.offer_id)

@@ -55,8 +55,8 @@ async def _write_external_ids(conn: AsyncConnection, staff: StaffMember) -> None
 
 
 async def get_staff(conn: AsyncConnection, ods: str, staff_id: str) -> StaffMember | None:
-    """One member of staff of this trust."""
-    query = select(t.staff).where(t.staff.c.ods == ods, t.staff.c.id == staff_id)
+    """One member of staff of this trust; a visitor on a placement is none."""
+    query = select(t.staff).where(t.staff.c.ods == ods, t.staff.c.id == staff_id, ~t.staff.c.visiting)
     row = (await conn.execute(query)).mappings().one_or_none()
     if row is None:
         return None
@@ -64,11 +64,18 @@ async def get_staff(conn: AsyncConnection, ods: str, staff_id: str) -> StaffMemb
     return as_value(StaffMember, row, external_ids=tuple(found.get(staff_id, ())))
 
 
+async def get_visitor(conn: AsyncConnection, ods: str, staff_id: str) -> StaffMember | None:
+    """The record of a visitor on a placement here."""
+    query = select(t.staff).where(t.staff.c.ods == ods, t.staff.c.id == staff_id, t.staff.c.visiting)
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return None if row is None else as_value(StaffMember, row, external_ids=())
+
+
 async def list_staff(
     conn: AsyncConnection, ods: str, page: PageQuery, *, external_id: tuple[str, str] | None = None
 ) -> tuple[list[StaffMember], str | None]:
     """A page of a trust's staff, oldest first; ``external_id`` is (kind, value)."""
-    query = select(t.staff).where(t.staff.c.ods == ods)
+    query = select(t.staff).where(t.staff.c.ods == ods, ~t.staff.c.visiting)
     if external_id is not None:
         ids = t.staff_external_ids
         query = query.join(ids, and_(ids.c.staff_id == t.staff.c.id, ids.c.ods == ods)).where(

@@ -19,10 +19,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from passport_issuer.store import connection_tables as connection_tables
 from passport_issuer.store import notice_tables as notice_tables
+from passport_issuer.store import placement_tables as placement_tables
 from passport_issuer.store import release_tables as release_tables
 from passport_issuer.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log
@@ -61,6 +63,8 @@ staff = Table(
     Column("employment_status", Text, nullable=False),
     Column("leaving_date", Date),
     Column("preferences", JsonText, nullable=False),
+    # A visitor on a temporary placement, employed elsewhere: known here for the placement's record alone.
+    Column("visiting", Boolean, nullable=False, server_default=false()),
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
@@ -207,6 +211,8 @@ credential_offers = Table(
     Column("redeemed_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
+    # Set where only this key may collect.
+    Column("holder_jkt", Text),
 )
 Index("ix_credential_offers_staff_id_id", credential_offers.c.staff_id, credential_offers.c.id)
 Index("ix_credential_offers_state_expires_at", credential_offers.c.state, credential_offers.c.expires_at)
