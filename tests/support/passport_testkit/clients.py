@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +17,16 @@ from passport_shared.formats.clock import epoch_s
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import SigningKey, sign
 from passport_shared.service.client_directory import DirectoryUnavailable
-from passport_shared.wire.clients import ASSERTION_TYP, ASSERTION_TYPE, ApiClient, ClientKind, ClientState
+from passport_shared.wire.clients import (
+    ASSERTION_TYP,
+    ASSERTION_TYPE,
+    ApiClient,
+    ClientKind,
+    ClientState,
+    Directory,
+)
+from passport_shared.wire.hr_users import HrRole, HrUser, subject_hash
+from passport_testkit.clock import NOON
 from passport_testkit.keys import key
 
 ABSENT = object()
@@ -110,6 +119,30 @@ class ClientsSimulator:
     def __init__(self, *clients: ApiClientKit) -> None:
         self.records: dict[str, ApiClient] = {kit.client_id: kit.record for kit in clients}
         self.unavailable = False
+        self.hr_users: dict[tuple[str, str], HrUser] = {}
+        self.keep_hr_users: set[str] = set()
+
+    def name_hr_user(self, ods: str, subject: str, *roles: HrRole, trained_until: date | None) -> None:
+        """A trust names an HR user; from now on it keeps them in the register."""
+        hashed = subject_hash(ods, subject)
+        self.keep_hr_users.add(ods)
+        self.hr_users[ods, hashed] = HrUser(
+            organisation=ods, subject_hash=hashed, roles=frozenset(roles), trained_until=trained_until
+        )
+
+    async def directory(self) -> Directory:
+        """Everything; its times and its signature are other tests' business."""
+        if self.unavailable:
+            raise DirectoryUnavailable("no client directory has been fetched yet")
+        return Directory(
+            iss="https://registry.example",
+            iat=NOON,
+            exp=NOON + timedelta(days=3_650),
+            sequence=1,
+            clients=self.records,
+            hr_users=self.hr_users,
+            keep_hr_users=frozenset(self.keep_hr_users),
+        )
 
     def put(self, kit: ApiClientKit) -> None:
         """Add or replace a client."""

@@ -9,7 +9,7 @@ import pytest
 
 from passport_shared.formats.jose import sign
 from passport_shared.service.auth import Actor
-from passport_shared.service.hr_users import HrUsers, TakesEverybody, hr_user_gate
+from passport_shared.service.hr_users import HrUsers, hr_user_gate
 from passport_shared.wire.clients import (
     DIRECTORY_TYP,
     ClientKind,
@@ -192,5 +192,4 @@ async def test_a_service_judges_by_the_directory_it_holds() -> None:
     actor = Actor(ref="hr-1", client_id="hr-system", kind=ClientKind.MACHINE, asserted=True)
     held = directory(user(until=NOON.date()))
     assert (await HrUsers(Held(held), FrozenClock()).finding("RBV", actor, Duty.ISSUE)).code is Code.TRAINED
-    assert (await TakesEverybody().finding("RBV", actor, Duty.ISSUE)).code is Code.NOT_KEPT
     assert hr_user_gate(held, "RBV", actor, Duty.VERIFY, FrozenClock()).holds

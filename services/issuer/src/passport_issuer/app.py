@@ -120,6 +120,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
     await db.open()
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    directory = RegistryClients(documents, outbound, snapshots.directory_source, clock)
     tenants = Tenants(
         db,
         tables.tenants,
@@ -154,6 +155,8 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             sinks=activity_sinks(trust_file.entity_id, settings.client_id),
         ),
         snapshots=snapshots,
+        directory=directory,
+        hr_users=HrUsers(parts.clients or directory, clock),
         tenants=tenants,
         secrets=Secrets(
             offers=await keys.secret("offers"),
@@ -177,10 +180,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ctx = await open_context(settings, given)
-        directory = RegistryClients(ctx.documents, ctx.outbound, ctx.snapshots.directory_source, ctx.clock)
         authenticator = Authenticator(
             service_url=settings.public_url,
-            clients=given.clients or directory,
+            clients=given.clients or ctx.directory,
             keys=ctx.keys,
             db=ctx.db,
             tables=tables.auth,
@@ -198,7 +200,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             ctx.clock,
             issuer=settings.public_url,
         )
-        watch = RegistryWatch(ctx.snapshots, directory, every=settings.registry_poll)
+        watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, watch, authenticator, app.state.sealer)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)

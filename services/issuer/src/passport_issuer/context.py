@@ -11,6 +11,7 @@ from passport_issuer.rules.notices import NoticeChannel
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
+from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.hr_users import HrUsers
@@ -62,6 +63,7 @@ class Context:
     outbox: Outbox
     snapshots: SnapshotKeeper
     tenants: Tenants
+    directory: RegistryClients
     hr_users: HrUsers
     secrets: Secrets
     notices: NoticeMeans

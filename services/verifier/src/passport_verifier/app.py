@@ -25,10 +25,11 @@ from passport_shared.outbound import Outbound
 from passport_shared.service.app import Check, create_app
 from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
-from passport_shared.service.client_directory import ClientDirectory, RegistryClients
+from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.kek import Kek
@@ -80,7 +81,7 @@ class Parts:
     clock: Clock = field(default_factory=SystemClock)
     outbound: Outbound | None = None
     trust_file: TrustFile | None = None
-    clients: ClientDirectory | None = None
+    clients: KnownClients | None = None
     background: bool = True
 
 
@@ -112,6 +113,7 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
     trust_file = parts.trust_file or read_trust_file(settings.trust_file)
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    directory = RegistryClients(documents, outbound, snapshots.directory_source, clock)
     leases = Leases(db, tables.jobs, clock)
     return Context(
         settings=settings,
@@ -137,6 +139,8 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
         ),
         trust_file=trust_file,
         snapshots=snapshots,
+        directory=directory,
+        hr_users=HrUsers(parts.clients or directory, clock),
         statuses=StatusMemory(db, clock, size=settings.status_memory),
         tenants=Tenants(
             db,
@@ -204,13 +208,12 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ctx = open_context(settings, given)
         await ctx.db.open()
-        directory = RegistryClients(ctx.documents, ctx.outbound, ctx.snapshots.directory_source, ctx.clock)
         app.state.context = ctx
-        app.state.authenticator = _authenticator(ctx, given.clients or directory)
+        app.state.authenticator = _authenticator(ctx, given.clients or ctx.directory)
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
         )
-        watch = RegistryWatch(ctx.snapshots, directory, every=settings.registry_poll)
+        watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, app.state.authenticator, watch)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
@@ -247,7 +250,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
     return app
 
 
-def _authenticator(ctx: Context, directory: ClientDirectory) -> Authenticator:
+def _authenticator(ctx: Context, directory: KnownClients) -> Authenticator:
     return Authenticator(
         service_url=ctx.settings.public_url,
         clients=directory,

@@ -8,8 +8,10 @@ from passport_shared.formats.clock import Clock
 from passport_shared.formats.trust_file import TrustFile
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
+from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.hr_users import HrUsers
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases
 from passport_shared.service.kek import Kek
@@ -46,4 +48,6 @@ class Context:
     snapshots: SnapshotKeeper
     statuses: StatusMemory
     tenants: Tenants
+    directory: RegistryClients
+    hr_users: HrUsers
     known_chains: set[str] = field(default_factory=set)

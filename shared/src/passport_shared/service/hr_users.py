@@ -10,8 +10,9 @@ from typing import Protocol
 
 from passport_shared.formats.clock import Clock
 from passport_shared.service.auth import Actor
+from passport_shared.service.client_directory import ClientDirectory
 from passport_shared.wire.clients import Directory
-from passport_shared.wire.hr_users import Duty, HrUserCode, HrUserFinding, finding
+from passport_shared.wire.hr_users import Duty, HrUserFinding, finding
 
 
 class HoldsDirectory(Protocol):
@@ -20,6 +21,10 @@ class HoldsDirectory(Protocol):
     async def directory(self) -> Directory:
         """The current directory; DirectoryUnavailable when none is held."""
         ...
+
+
+class KnownClients(ClientDirectory, HoldsDirectory, Protocol):
+    """A directory that tells clients and HR users."""
 
 
 class HrUsers:
@@ -39,21 +44,6 @@ class HrUsers:
         """
         directory = await self._source.directory()
         return hr_user_gate(directory, organisation, actor, duty, self._clock, urgent=urgent)
-
-
-class TakesEverybody:
-    """For a service whose clients are given to it: every trust keeps its HR users itself."""
-
-    async def finding(
-        self,
-        organisation: str,  # noqa: ARG002 - the same for all
-        actor: Actor,  # noqa: ARG002
-        duty: Duty,  # noqa: ARG002
-        *,
-        urgent: bool = False,  # noqa: ARG002
-    ) -> HrUserFinding:
-        """The finding for a trust that keeps its HR users itself."""
-        return HrUserFinding(True, HrUserCode.NOT_KEPT, "This trust keeps its HR users itself.")
 
 
 def hr_user_gate(
