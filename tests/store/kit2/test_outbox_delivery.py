@@ -19,7 +19,13 @@ from passport_shared.service.http_signatures import verify_request
 from passport_shared.service.job_queue import pause_after
 from passport_shared.service.jobs import Leases
 from passport_shared.service.keys import Kek, KeyStore
-from passport_shared.service.outbox import CursorInvalid, Outbox, Sink
+from passport_shared.service.outbox import (
+    EVENT_KEY,
+    REFUSALS_BEFORE_SET_ASIDE,
+    CursorInvalid,
+    Outbox,
+    Sink,
+)
 from passport_testkit.clock import FrozenClock
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from passport_testkit.servers import (
@@ -119,7 +125,7 @@ async def test_an_event_is_a_signed_cloud_event(world: World) -> None:
         "data": {"number": 7},
     }
     assert request.headers["content-type"] == "application/cloudevents+json"
-    sender = (await KeyStore(world.replicas[0], KEK, KEY_TABLES, world.clock).active("events")).public
+    sender = (await KeyStore(world.replicas[0], KEK, KEY_TABLES, world.clock).active(EVENT_KEY)).public
     signed_by = verify_request(
         method=request.method,
         url=world.server.url("/hr"),
@@ -172,6 +178,95 @@ async def test_a_failing_sink_is_asked_again_and_holds_up_no_other(
     await box.run()
     assert world.numbers("hr") == [0, 0, 0, 1, 2]
     assert (await sink_row(world, "hr"))[:2] == (3, 0)
+
+
+REFUSED: Behaviour = answer(b"", status=422, content_type=None)
+
+
+async def refuse_until_set_aside(world: World, box: Outbox) -> None:
+    """Let the first event that hr has not taken be refused as often as it takes."""
+    world.server.routes["/hr"] = REFUSED
+    for attempt in range(1, REFUSALS_BEFORE_SET_ASIDE):
+        await box.run()
+        world.clock.advance(pause_after(attempt))
+    assert await box.set_aside() == []
+
+
+async def test_an_event_that_is_refused_for_what_it_is_is_set_aside_and_holds_up_no_other(
+    world: World,
+) -> None:
+    ids = [await world.emit(number) for number in range(3)]
+    box = world.outbox()
+    await refuse_until_set_aside(world, box)
+    assert world.numbers("hr") == [0] * (REFUSALS_BEFORE_SET_ASIDE - 1)
+    await box.run()
+    # The last refusal sets the first aside; the second is refused once and waits its turn.
+    assert [one.event_id for one in await box.set_aside()] == ids[:1]
+    assert (await sink_row(world, "hr"))[:2] == (1, 1)
+    world.server.routes["/hr"] = TAKEN
+    world.clock.advance(pause_after(1))
+    await box.run()
+    assert world.numbers("hr")[-2:] == [1, 2]
+    [aside] = await box.set_aside()
+    assert (aside.sink, aside.type, aside.reason) == ("hr", "credential.issued", "status_422")
+    assert aside.attempts == REFUSALS_BEFORE_SET_ASIDE
+    assert world.numbers("learning") == [0, 1, 2]
+
+
+async def test_what_was_set_aside_can_be_sent_again(world: World) -> None:
+    event_id = await world.emit(0)
+    await world.emit(1)
+    box = world.outbox()
+    await refuse_until_set_aside(world, box)
+    await box.run()
+    assert await box.resend("hr", event_id) == "status_422"
+    assert (await box.set_aside())[0].attempts == REFUSALS_BEFORE_SET_ASIDE + 1
+    world.clock.advance(timedelta(days=400))
+    world.server.routes["/hr"] = TAKEN
+    await box.run()
+    assert await box.purge(world.clock.now()) == 0, "it is kept as long as it is set aside"
+    assert await box.resend("hr", event_id) is None
+    assert await box.set_aside() == []
+    assert await box.purge(world.clock.now()) == 1
+    for sink, event in (("hr", event_id), ("learning", event_id), ("nobody", event_id), ("hr", "x")):
+        with pytest.raises(LookupError):
+            await box.resend(sink, event)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 408, 425, 429, 500, 503])
+async def test_what_the_receiver_can_put_right_is_never_set_aside(world: World, status: int) -> None:
+    await world.emit(0)
+    world.server.routes["/hr"] = answer(b"", status=status, content_type=None)
+    box = world.outbox()
+    for attempt in range(1, REFUSALS_BEFORE_SET_ASIDE + 3):
+        await box.run()
+        world.clock.advance(pause_after(attempt))
+    assert await box.set_aside() == []
+    assert len(world.delivered("hr")) >= REFUSALS_BEFORE_SET_ASIDE, "a breaker may open meanwhile"
+
+
+async def test_a_sink_gets_its_types_only_and_no_subject_if_it_may_not_know(world: World) -> None:
+    world.sinks = [
+        Sink(
+            name="hr",
+            url=world.server.url("/hr"),
+            types=frozenset({"passport.issued"}),
+            with_subject=False,
+        )
+    ]
+    box = world.outbox()
+    await world.emit(0)
+    async with world.replicas[0].write() as conn:
+        await box.emit(conn, type="passport.issued", subject="passport-1", organisation="RBV")
+    await world.emit(1)
+    await box.run()
+    [event] = world.delivered("hr")
+    assert event["type"] == "passport.issued"
+    assert "subject" not in event
+    await box.run()
+    assert (await sink_row(world, "hr"))[0] == 3, (
+        "what is not for it is behind it, or nothing could be purged"
+    )
 
 
 async def sink_row(world: World, name: str) -> tuple[Any, ...]:

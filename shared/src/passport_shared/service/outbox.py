@@ -3,8 +3,9 @@
 An event is written in the transaction of the change. A placer then gives events their position, one writer by
 lease, so that a reader with a cursor never misses one that committed late. Every sink has its own cursor:
 events are posted in order, signed, until the sink has accepted them; a sink that fails is asked again with
-growing pauses and holds up nobody else. Receivers find doubles by the event's id. Events carry ids and codes,
-never personal data.
+growing pauses and holds up nobody else. One event that a sink refuses for what it is, again and again, is set
+aside for a person to look at, so that it does not hold up those behind it. Receivers find doubles by the
+event's id. Events carry ids and codes, never personal data.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ BATCH = 500
 DELIVERIES_PER_RUN = 200
 LEASE = timedelta(seconds=60)
 MAX_DATA_BYTES = 16_384
+REFUSALS_BEFORE_SET_ASIDE = 5
+NOT_THE_EVENTS_FAULT = frozenset({401, 403, 404, 408, 425, 429})
+"""Refusals that somebody can put right at the receiver: the event waits, however long."""
 
 _TYPE = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+\Z")
 _REF = re.compile(r"[\x21-\x7e]{0,256}\Z")
@@ -68,6 +72,7 @@ class OutboxTables:
 
     events: Table
     sinks: Table
+    refusals: Table
 
 
 def tables(metadata: MetaData) -> OutboxTables:
@@ -96,7 +101,18 @@ def tables(metadata: MetaData) -> OutboxTables:
         Column("next_attempt_at", UtcDateTime, nullable=False),
         Column("last_error", Text),
     )
-    return OutboxTables(events, sinks)
+    refusals = Table(
+        "outbox_refusals",
+        metadata,
+        Column("sink", Text, primary_key=True),
+        Column("event_id", Text, primary_key=True),
+        Column("attempts", Integer, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("refused_at", UtcDateTime, nullable=False),
+        # NULL while the sink is still asked again.
+        Column("set_aside_at", UtcDateTime),
+    )
+    return OutboxTables(events, sinks, refusals)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +149,25 @@ class EventPage:
 
     items: tuple[Mapping[str, Any], ...]
     next: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """An event that a sink has refused for good, until somebody sends it again."""
+
+    sink: str
+    event_id: str
+    type: str
+    organisation: str
+    attempts: int
+    reason: str
+    set_aside_at: datetime
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    reason: str
+    permanent: bool
 
 
 class CursorInvalid(ValueError):
@@ -276,33 +311,77 @@ class Outbox:
         cursor = await self._cursor(sink)
         if cursor["next_attempt_at"] > self._clock.now():
             return 0
-        events = self.tables.events
-        async with self._db.read() as conn:
-            due = select(events).where(events.c.position > cursor["position"]).order_by(events.c.position)
-            rows = (await conn.execute(due.limit(DELIVERIES_PER_RUN))).mappings().all()
-        accepted = 0
+        rows, reached = await self._due(sink, cursor["position"])
+        accepted, attempts = 0, cursor["attempts"]
         try:
+            if not rows and reached > cursor["position"]:
+                # Nothing up to here is for this sink; purging need not wait for it.
+                await self._move(sink, lease, {"position": reached})
             for row in rows:
                 refusal = await self._post(sink, row)
                 if refusal is None:
                     change = {"position": row["position"], "attempts": 0, "last_error": None}
+                    await self._move(sink, lease, change, settled=row["id"] if attempts else None)
                     accepted += 1
-                else:
-                    attempts = cursor["attempts"] + 1 if accepted == 0 else 1
-                    pause = self._clock.now() + pause_after(attempts)
-                    change = {"attempts": attempts, "next_attempt_at": pause, "last_error": refusal}
-                await self._move(sink, lease, change)
-                if refusal is not None:
-                    log.warning("event.delivery_failed", sink=sink.name, reason=refusal, attempts=attempts)
+                elif not await self._refused(sink, lease, row, refusal, attempts + 1):
                     break
+                attempts = 0
                 lease = await self._leases.extend(lease, LEASE)
         except LeaseLost:
             log.warning("event.delivery_lost", sink=sink.name)
         return accepted
 
-    async def _post(self, sink: Sink, row: RowMapping) -> str | None:
+    async def _due(self, sink: Sink, position: int) -> tuple[list[RowMapping], int]:
+        """The next events for a sink, and the last position there is."""
+        events = self.tables.events
+        due = select(events).where(events.c.position > position).order_by(events.c.position)
+        if sink.types is not None:
+            due = due.where(events.c.type.in_(sink.types))
+        async with self._db.read() as conn:
+            rows = list((await conn.execute(due.limit(DELIVERIES_PER_RUN))).mappings().all())
+            last = (await conn.execute(select(func.max(events.c.position)))).scalar()
+        return rows, last or 0
+
+    async def _refused(
+        self, sink: Sink, lease: Lease, row: RowMapping, refusal: _Refusal, attempts: int
+    ) -> bool:
+        """Note a refusal; whether the event was set aside, so that the next one is due."""
+        table, now = self.tables.refusals, self._clock.now()
+        pause = {
+            "attempts": attempts,
+            "next_attempt_at": now + pause_after(attempts),
+            "last_error": refusal.reason,
+        }
+        if not refusal.permanent:
+            await self._move(sink, lease, pause)
+            log.warning("event.delivery_failed", sink=sink.name, reason=refusal.reason, attempts=attempts)
+            return False
+        named = (table.c.sink == sink.name) & (table.c.event_id == row["id"])
+        async with self._db.write() as conn:
+            await self._leases.confirm(conn, lease)
+            before = (await conn.execute(select(table.c.attempts).where(named))).scalar() or 0
+            over = before + 1 >= REFUSALS_BEFORE_SET_ASIDE
+            values = {
+                "attempts": before + 1,
+                "reason": refusal.reason,
+                "refused_at": now,
+                "set_aside_at": now if over else None,
+            }
+            known = {"sink": sink.name, "event_id": row["id"], **values}
+            if not await insert_once(conn, table, known):
+                await conn.execute(update(table).where(named).values(values))
+            moved = {"position": row["position"], "attempts": 0, "last_error": refusal.reason}
+            await self._set(conn, sink, moved if over else pause)
+        say = "event.set_aside" if over else "event.delivery_refused"
+        log.warning(say, sink=sink.name, event_id=row["id"], reason=refusal.reason, attempts=before + 1)
+        return over
+
+    async def _post(self, sink: Sink, row: RowMapping) -> _Refusal | None:
         """Post one event; None if the sink took it, else why not."""
-        body = dumps(cloud_event(row))
+        event = cloud_event(row)
+        if not sink.with_subject:
+            del event["subject"]
+        body = dumps(event)
         headers = sign_request(
             method="POST",
             url=sink.url,
@@ -321,8 +400,49 @@ class Outbox:
                 max_bytes=65_536,
             )
         except OutboundError as error:
-            return error.reason.value
-        return None if answer.ok else f"status_{answer.status}"
+            return _Refusal(error.reason.value, permanent=False)
+        if answer.ok:
+            return None
+        permanent = 400 <= answer.status < 500 and answer.status not in NOT_THE_EVENTS_FAULT
+        return _Refusal(f"status_{answer.status}", permanent)
+
+    async def set_aside(self, limit: int = 1_000) -> list[SetAside]:
+        """What sinks have refused for good, oldest first."""
+        table, events = self.tables.refusals, self.tables.events
+        query = (
+            select(table, events.c.type, events.c.organisation)
+            .join(events, events.c.id == table.c.event_id)
+            .where(table.c.set_aside_at.is_not(None))
+            .order_by(table.c.set_aside_at, table.c.event_id, table.c.sink)
+            .limit(limit)
+        )
+        async with self._db.read() as conn:
+            rows = (await conn.execute(query)).mappings().all()
+        return [SetAside(**{name: row[name] for name in SetAside.__dataclass_fields__}) for row in rows]
+
+    async def resend(self, sink_name: str, event_id: str) -> str | None:
+        """Send an event that was set aside once more; None if the sink took it, else why not.
+
+        Raises:
+            LookupError: no such event was set aside for such a sink.
+        """
+        table, events = self.tables.refusals, self.tables.events
+        sink = next((one for one in self._sinks if one.name == sink_name), None)
+        named = (table.c.sink == sink_name) & (table.c.event_id == event_id)
+        query = select(events).join(table, events.c.id == table.c.event_id)
+        async with self._db.read() as conn:
+            found = await conn.execute(query.where(named, table.c.set_aside_at.is_not(None)))
+            row = found.mappings().first()
+        if sink is None or row is None:
+            raise LookupError("no such event was set aside for this sink")
+        refusal = await self._post(sink, row)
+        async with self._db.write() as conn:
+            if refusal is None:
+                await conn.execute(delete(table).where(named))
+                return None
+            again = {"attempts": table.c.attempts + 1, "reason": refusal.reason}
+            await conn.execute(update(table).where(named).values(**again, refused_at=self._clock.now()))
+        return refusal.reason
 
     async def _cursor(self, sink: Sink) -> RowMapping:
         table = self.tables.sinks
@@ -336,11 +456,21 @@ class Outbox:
                 row = (await conn.execute(named)).mappings().one()
         return row
 
-    async def _move(self, sink: Sink, lease: Lease, change: Mapping[str, Any]) -> None:
-        table = self.tables.sinks
+    async def _move(
+        self, sink: Sink, lease: Lease, change: Mapping[str, Any], *, settled: str | None = None
+    ) -> None:
+        """Move a sink's cursor; ``settled`` is an event it may have refused before it took it."""
+        refusals = self.tables.refusals
         async with self._db.write() as conn:
             await self._leases.confirm(conn, lease)
-            await conn.execute(update(table).where(table.c.name == sink.name).values(dict(change)))
+            await self._set(conn, sink, change)
+            if settled is not None:
+                named = (refusals.c.sink == sink.name) & (refusals.c.event_id == settled)
+                await conn.execute(delete(refusals).where(named))
+
+    async def _set(self, conn: AsyncConnection, sink: Sink, change: Mapping[str, Any]) -> None:
+        table = self.tables.sinks
+        await conn.execute(update(table).where(table.c.name == sink.name).values(dict(change)))
 
     async def events_after(
         self, cursor: str | None, *, organisation: str | None = None, limit: int = 100
@@ -363,7 +493,7 @@ class Outbox:
         return EventPage(items=tuple(map(cloud_event, rows)), next=str(last))
 
     async def purge(self, before: datetime) -> int:
-        """Forget events older than `before` that every configured sink has accepted; how many.
+        """Forget events older than `before` that every configured sink is past and none has set aside.
 
         The newest event is kept, so that positions never start again.
         """
@@ -378,6 +508,9 @@ class Outbox:
             ).one()
             everywhere = last if not names else (reached[0] if reached[1] == len(names) else 0)
             old = delete(events).where(
-                events.c.time < before, events.c.position <= everywhere, events.c.position < last
+                events.c.time < before,
+                events.c.position <= everywhere,
+                events.c.position < last,
+                events.c.id.not_in(select(self.tables.refusals.c.event_id)),
             )
             return int((await conn.execute(old)).rowcount)

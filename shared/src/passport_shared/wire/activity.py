@@ -3,9 +3,9 @@
 A fact says that something happened on a day between two organisations, in codes: no person, no free text. It
 travels as the ``data`` of a CloudEvent whose ``organisation`` is the trust that reports it; events are told
 apart by their id, so a fact counts once however often it arrives. Definitions are those of domain.md §10a:
-*issued* is the first acceptance by a person at one employing trust, *verified* the first confirmed decision of
-a movement (or of a request without one) at one host; what comes later is ``reissued`` or ``rechecked``, and
-refusals are counted apart.
+*issued* is the first acceptance by a person at one employing trust, *verified* the first confirmed decision
+of a movement (or of a request without one) at one host; what comes later is ``reissued`` or ``rechecked``,
+and refusals are counted apart.
 
 Sender and receiver read the same models here. Who may report for whom is the receiver's to check.
 """
@@ -88,11 +88,10 @@ _PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 def _plain_date(value: object) -> object:
     """A date as ``YYYY-MM-DD`` and nothing that merely means one."""
-    if isinstance(value, datetime) or not isinstance(value, str | date):
-        raise ValueError("a day is written YYYY-MM-DD")
-    if isinstance(value, str) and _PLAIN_DATE.match(value) is None:
-        raise ValueError("a day is written YYYY-MM-DD")
-    return value
+    plain = isinstance(value, date) and not isinstance(value, datetime)
+    if plain or (isinstance(value, str) and _PLAIN_DATE.match(value)):
+        return value
+    raise ValueError("a day is written YYYY-MM-DD")
 
 
 Ods = Annotated[str, Field(pattern=r"^[A-Z0-9]{3,10}$", examples=["RBV"])]
@@ -110,7 +109,7 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     day: Day = Field(description="Business day in Europe/London.")
-    employing_ods: Ods
+    employing_ods: Ods | None = Field(default=None, description="Null where the host does not know it.")
     host_ods: Ods | None = None
     movement_type: Code | None = Field(default=None, examples=["SERVICE_NEED_URGENT"])
     workforce_group: Code | None = Field(default=None, examples=["CLINICIANS"])
@@ -163,7 +162,7 @@ def reporter(kind: EventType, fact: Fact) -> str | None:
 def fact(
     *,
     at: datetime,
-    employing_ods: str,
+    employing_ods: str | None,
     host_ods: str | None = None,
     movement_type: str | None = None,
     workforce_group: str | None = None,
@@ -179,7 +178,7 @@ def fact(
 
     Args:
         at: when it happened; the fact carries its business day in Europe/London.
-        employing_ods: who employs the person.
+        employing_ods: who employs the person; None only where a host asked without knowing.
         host_ods: where the person goes.
         movement_type: of the movement.
         workforce_group: a code or any label of it; what is none of them is told as OTHER, never as typed.

@@ -20,14 +20,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
-from passport_issuer.operations import failpoints, status_lists
+from passport_issuer.operations import activity, failpoints, status_lists
 from passport_issuer.operations.offers import HOLDER
 from passport_issuer.operations.tenants import CertifiedKey, authority_to_issue, certified_key
 from passport_issuer.rules.codes import NONCE_LIFE
 from passport_issuer.rules.credential_request import BATCH_SIZE, ByIdentifier, CredentialRequest
 from passport_issuer.rules.passports import CredentialState, PassportState
 from passport_issuer.rules.proofs import NONCE_FAULTS, ProofInvalid, VerifiedProofs, verify_proofs
-from passport_issuer.rules.validity import NothingLeft, expiry
+from passport_issuer.rules.validity import NothingLeft, beginning, expiry
 from passport_issuer.store import credentials, nonces, offers, passports
 from passport_issuer.store import status_lists as status_list_store
 from passport_issuer.store.credentials import Credential
@@ -83,6 +83,7 @@ async def issue(ctx: Context, tenant: Tenant, grant: Grant, request: CredentialR
     """
     dataset = await _dataset(ctx, grant, request)
     proofs = _proofs(ctx, tenant, request)
+    _check_holder(grant, proofs)
     plan = await _plan(ctx, tenant, grant, dataset, proofs)
     reserved, contents = await _reserve(ctx, plan)  # 2
     failpoints.hit(failpoints.AFTER_RESERVE)
@@ -134,6 +135,16 @@ def _proofs(ctx: Context, tenant: Tenant, request: CredentialRequest) -> Verifie
         log.info("proof.rejected", reason=error.fault.value, entity_id=tenant.entity_id)
         code = "invalid_nonce" if error.fault in NONCE_FAULTS else "invalid_proof"
         raise ProtocolError(code, f"a proof is not acceptable ({error.fault.value})") from None
+
+
+def _check_holder(grant: Grant, proofs: VerifiedProofs) -> None:
+    """What is offered to one key goes to that key alone (OpenID4VCI 1.0 §8.3.1.2: the proof is invalid)."""
+    if grant.holder_jkt is None or [key.thumbprint for key in proofs.keys] == [grant.holder_jkt]:
+        return
+    log.info("proof.rejected", reason="another_holder_key")
+    raise ProtocolError(
+        "invalid_proof", "this is for the one key whose records were shared: prove possession of that key"
+    )
 
 
 async def _plan(
@@ -275,10 +286,12 @@ async def _reserve_one(
 def _content(plan: _Plan, list_id: str, idx: int, key: PublicKey) -> dict[str, Any]:
     """Exactly what will be signed, before claims are hidden behind digests."""
     uri = status_lists.list_uri(plan.tenant, list_id)
+    begins = beginning(catalogue.TYPES[plan.dataset.type], plan.dataset.claims or {})
     return {
         "iss": plan.tenant.entity_id,
         "iat": epoch_s(plan.now),
         "exp": epoch_s(plan.expires_at),
+        **({"nbf": epoch_s(begins)} if begins else {}),
         "vct": plan.vct,
         "cnf": {"jwk": dict(key.jwk)},
         "status": {"status_list": {"idx": idx, "uri": uri}},
@@ -303,6 +316,9 @@ async def _record(ctx: Context, plan: _Plan, reserved: Sequence[Credential], tok
             actor=HOLDER,
             organisation=plan.tenant.ods,
             details={"credentials": list(digests), "vct": plan.vct},
+        )
+        await activity.emit_collected(
+            ctx, conn, plan.grant, plan.dataset.type, list(digests), first=first, at=ctx.clock.now()
         )
     log.info("credential.issued", vct=plan.vct, entity_id=plan.tenant.entity_id)
 

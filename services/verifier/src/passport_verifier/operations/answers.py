@@ -30,7 +30,7 @@ from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.status_list import StatusToken
 from passport_shared.formats.strict import StrictError
 from passport_verifier.context import Context
-from passport_verifier.operations import status_lists
+from passport_verifier.operations import activity, status_lists
 from passport_verifier.operations.deciding import Basis, Occasion, decide, person_commitments
 from passport_verifier.operations.presentation_requests import encryption_key
 from passport_verifier.operations.sealing import DataKey, hashed
@@ -366,7 +366,10 @@ async def _refused(
 ) -> None:
     log.info("presentation.refused", request=request.id, organisation=request.ods, reason=reason, check=check)
     async with ctx.db.write() as conn:
-        if await requests.refuse(conn, request.id, reason, now):
+        refused = await requests.refuse(conn, request.id, reason, now)
+        if refused.counted:
+            await activity.emit_refused(ctx, conn, request, reason, now)
+        if refused.closed:
             await ctx.audit.record(
                 conn,
                 kind="presentation_request.refused",

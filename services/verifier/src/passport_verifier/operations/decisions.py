@@ -25,6 +25,7 @@ from passport_verifier.errors import (
     PersonNotMatching,
     WasRechecked,
 )
+from passport_verifier.operations import activity
 from passport_verifier.operations.deciding import person_commitment
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.store import decisions
@@ -137,6 +138,7 @@ async def confirm_person(
                 organisation=ods,
                 details={"method": method},
             )
+            await activity.emit_confirmed(ctx, conn, found.decision, now)
     after = await get(ctx, ods, decision_id)
     if not recorded and after.decision.person_method is not method:
         raise Conflict("The person has been confirmed already, by another method.")

@@ -22,7 +22,7 @@ from passport_shared.service.idempotency import Claim
 from passport_shared.wire.clients import ClientKind
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
-from passport_verifier.operations import status_lists
+from passport_verifier.operations import activity, status_lists
 from passport_verifier.operations.deciding import Basis, Occasion, carried, decide
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.evidence import CredentialStanding
@@ -82,6 +82,7 @@ async def recheck(
             organisation=ods,
             details={"recheck_of": decision_id, "cause": cause},
         )
+        await activity.emit_recheck(ctx, conn, whole.decision)
         if claim is not None:
             await claim.complete(conn, whole.decision.id)
     log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -79,6 +79,8 @@ class PresentationRequest:
     client: str
     expires_at: datetime
     answered_at: datetime | None
+    duties: str | None = None
+    terms_version: int | None = None
 
     def open_at(self, now: datetime) -> bool:
         """Whether it can still be answered."""
@@ -200,11 +202,18 @@ async def page(
     return [(request_of(row._mapping), row._mapping["decision_id"]) for row in rows], following
 
 
-async def refuse(conn: AsyncConnection, request_id: str, reason: str, now: datetime) -> bool:
-    """Count a bad answer; after too many the request is closed and its key goes. Whether this one did."""
+class Refused(NamedTuple):
+    """What a bad answer did to its request."""
+
+    counted: bool
+    closed: bool
+
+
+async def refuse(conn: AsyncConnection, request_id: str, reason: str, now: datetime) -> Refused:
+    """Count a bad answer to an open request; after too many the request is closed and its key goes."""
     table = presentation_requests
     counted = update(table).where(table.c.id == request_id, table.c.state == RequestState.OPEN)
-    await conn.execute(
+    one_more = await conn.execute(
         counted.values(attempts=table.c.attempts + 1, last_refusal=reason, last_refusal_at=now)
     )
     closed = await conn.execute(
@@ -212,7 +221,7 @@ async def refuse(conn: AsyncConnection, request_id: str, reason: str, now: datet
             state=RequestState.REFUSED, encryption_key=None
         )
     )
-    return closed.rowcount == 1
+    return Refused(one_more.rowcount == 1, closed.rowcount == 1)
 
 
 async def close(

@@ -33,7 +33,9 @@ from passport_shared.service import limits as rate_limits
 from passport_shared.service import outbox as event_outbox
 from passport_shared.service import tenancy
 from passport_shared.service.db import JsonText, UtcDateTime
+from passport_verifier.store import activity_tables as activity_tables
 from passport_verifier.store import placement_tables as placement_tables
+from passport_verifier.store import release_tables as release_tables
 from passport_verifier.store.metadata import metadata as metadata
 
 audit = audit_log.tables(metadata)
@@ -64,6 +66,12 @@ movements = Table(
     Column("created_by", JsonText, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    # Rises when days or duties change: what people agreed to and what was released names it.
+    Column("terms_version", Integer, nullable=False, server_default="1"),
+    Column("agreement", JsonText),
+    Column("capped_end", Date),
+    Column("inducted_on", Date),
+    Column("inducted_by", JsonText),
     CheckConstraint('"end" >= start', name="ends_after_it_starts"),
     UniqueConstraint("ods", "external_id"),
 )
@@ -106,6 +114,9 @@ presentation_requests = Table(
     Column("client", Text, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("answered_at", UtcDateTime),
+    # What the request's purpose says of the movement's duties, and the terms an answer agrees to.
+    Column("duties", Text),
+    Column("terms_version", Integer),
 )
 Index("ix_presentation_requests_ods_id", presentation_requests.c.ods, presentation_requests.c.id)
 Index("ix_presentation_requests_movement_id", presentation_requests.c.movement_id)
