@@ -47,6 +47,16 @@ IDENTITY_NOT_CONFIRMED = Problem(
         "be seen face to face."
     ),
 )
+GATE_NOT_PASSED = Problem(
+    slug="gate_not_passed",
+    title="A gate does not let this step through yet",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "The detail says what is missing and who can put it right. Issuing needs an HR user the trust has "
+        "named in the network register, with training that is in date or lapsed by at most 30 days."
+    ),
+)
 WRONG_STATE = Problem(
     slug="wrong_state",
     title="The present state does not allow this step",
@@ -65,13 +75,75 @@ EXTERNAL_ID_TAKEN = Problem(
     ),
 )
 
+RELEASE_REQUEST_REFUSED = Problem(
+    slug="release_request_refused",
+    title="The release request is not acceptable",
+    status=400,
+    explanation=(
+        "Nothing was stored. `errors` names the rule and the claim: signature, type, times, audience, "
+        "organisations or form. Correct the request and sign it again."
+    ),
+)
+REQUESTER_NOT_AUTHORISED = Problem(
+    slug="requester_not_authorised",
+    title="The trust that asks may not ask now",
+    status=403,
+    who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
+    explanation=(
+        "A release request is accepted from a verifier of the network whose mark is current and not "
+        "suspended. The detail says which of these does not hold. Nothing was stored."
+    ),
+)
+RELEASE_REQUEST_REUSED = Problem(
+    slug="release_request_reused",
+    title="Another release request has this id",
+    status=409,
+    explanation="A request's `jti` belongs to one content. Sign a new request with a new `jti`.",
+)
+RELEASE_REQUEST_EXPIRED = Problem(
+    slug="release_request_expired",
+    title="The release request was not answered in time",
+    status=410,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "Nobody answered before the request's `exp`, or a newer version of the movement took its place. "
+        "Ask again with a new request."
+    ),
+)
+PERSON_NOT_LINKED = Problem(
+    slug="person_not_linked",
+    title="Nobody has said yet which member of staff is meant",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "A person is released, not a name. HR chooses the member of staff first; declining needs no choice."
+    ),
+)
+SEPARATION_OF_DUTIES = Problem(
+    slug="separation_of_duties",
+    title="Another person has to do this",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "Line manager and HR are two people, and nobody answers for their own move (gate G-C). Let the "
+        "right person answer."
+    ),
+)
+
 PROBLEMS = (
     NOT_AUTHORISED_TO_ISSUE,
     REGISTER_TOO_OLD,
     NOTHING_TO_ISSUE,
     IDENTITY_NOT_CONFIRMED,
+    GATE_NOT_PASSED,
     WRONG_STATE,
     EXTERNAL_ID_TAKEN,
+    RELEASE_REQUEST_REFUSED,
+    REQUESTER_NOT_AUTHORISED,
+    RELEASE_REQUEST_REUSED,
+    RELEASE_REQUEST_EXPIRED,
+    PERSON_NOT_LINKED,
+    SEPARATION_OF_DUTIES,
 )
 
 

@@ -83,6 +83,7 @@ class ReleaseReason(StrEnum):
     MOVEMENT_OVER = "movement_over"
     WRONG_REQUEST = "wrong_request"
     WRONG_MOVEMENT = "wrong_movement"
+    UNKNOWN_HOLDER_REF = "unknown_holder_ref"
     SERIAL_WENT_BACK = "serial_went_back"
     INCONSISTENT = "inconsistent"
 
@@ -408,7 +409,7 @@ def release_request(claims: ReleaseRequest, key: SigningKey) -> str:
         ReleaseError: lifetime_too_long.
     """
     _check_lifetime(claims.iat, claims.exp, REQUEST_MAX_LIFETIME)
-    return jose.sign(_as_claims(claims), key, typ=RELEASE_REQUEST_TYP)
+    return jose.sign(as_claims(claims), key, typ=RELEASE_REQUEST_TYP)
 
 
 def release(claims: Release, key: SigningKey) -> str:
@@ -418,7 +419,7 @@ def release(claims: Release, key: SigningKey) -> str:
         ReleaseError: lifetime_too_long.
     """
     _check_lifetime(claims.iat, claims.exp, RELEASE_MAX_LIFETIME)
-    return jose.sign(_as_claims(claims), key, typ=RELEASE_TYP)
+    return jose.sign(as_claims(claims), key, typ=RELEASE_TYP)
 
 
 def stated_issuer(token: str | bytes) -> str:
@@ -514,7 +515,8 @@ def read_release(
     return read
 
 
-def _as_claims(claims: ReleaseRequest | Release) -> dict[str, Any]:
+def as_claims(claims: ReleaseRequest | Release) -> dict[str, Any]:
+    """The claims as they are signed; what is None is left out."""
     dumped = claims.model_dump(mode="json", exclude_none=True, exclude={"iat", "exp"})
     return {**dumped, "iat": epoch_s(claims.iat), "exp": epoch_s(claims.exp)}
 

@@ -1,4 +1,4 @@
-"""Named places between the steps of issuing, at which a test can stop the process as a crash would.
+"""Named places between the steps of issuing and releasing, at which a test can stop the process like a crash.
 
 In a running service nothing is armed and `hit` is one dictionary look-up. Only tests arm one (security.md
 D1).
@@ -12,7 +12,11 @@ from contextlib import contextmanager
 AFTER_RESERVE = "credential.after_reserve"
 AFTER_SIGN = "credential.after_sign"
 AFTER_MARK_ISSUED = "credential.after_mark_issued"
-ALL = (AFTER_RESERVE, AFTER_SIGN, AFTER_MARK_ISSUED)
+AFTER_RELEASE_RESERVED = "release.after_reserve"
+AFTER_RELEASE_SIGNED = "release.after_sign"
+CREDENTIAL = (AFTER_RESERVE, AFTER_SIGN, AFTER_MARK_ISSUED)
+RELEASE = (AFTER_RELEASE_RESERVED, AFTER_RELEASE_SIGNED)
+ALL = (*CREDENTIAL, *RELEASE)
 
 _armed: dict[str, Callable[[], None]] = {}
 
@@ -31,7 +35,7 @@ def armed(name: str, action: Callable[[], None]) -> Iterator[None]:
     Raises:
         KeyError: there is no such place.
     """
-    if name not in ALL:
+    if name not in (*ALL, AFTER_NOTICE_SENT):
         raise KeyError(name)
     _armed[name] = action
     try:

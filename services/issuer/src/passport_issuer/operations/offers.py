@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from passport_issuer.context import Context
 from passport_issuer.errors import (
+    GATE_NOT_PASSED,
     IDENTITY_NOT_CONFIRMED,
     NOT_AUTHORISED_TO_ISSUE,
     NOTHING_TO_ISSUE,
@@ -42,6 +43,7 @@ from passport_shared.service.paging import PageQuery
 from passport_shared.service.problems import FieldError, Invalid, NotFound, PassportError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
+from passport_shared.wire.hr_users import Duty
 
 # The register is asked for every 30 seconds (design §4.2).
 REGISTER_RETRY = timedelta(seconds=30)
@@ -72,7 +74,9 @@ def tx_code(ctx: Context, offer: Offer) -> str:
 def offer_document(ctx: Context, tenant: Tenant, offer: Offer) -> dict[str, Any]:
     """The Credential Offer a wallet reads."""
     code = codes.pre_authorized_code(ctx.secrets.offers, offer.id)
-    return credential_offer(tenant.entity_id, list(offer.configuration_ids), code)
+    return credential_offer(
+        tenant.entity_id, list(offer.configuration_ids), code, holder_jkt=offer.holder_jkt
+    )
 
 
 def links(ctx: Context, tenant: Tenant, offer: Offer) -> Links:
@@ -126,14 +130,15 @@ async def create(
 
     Raises:
         NotFound, Invalid, WrongState.
-        PassportError: identity_not_confirmed, nothing_to_issue, not_authorised_to_issue, register_too_old.
+        PassportError: gate_not_passed, identity_not_confirmed, nothing_to_issue, not_authorised_to_issue, register_too_old.
     """
     staff = await _staff(ctx, tenant, staff_id)
     _check_types(types)
+    await check_hr_user(ctx, tenant, actor)
     async with ctx.db.read() as conn:
         records = await evidence.load_records(conn, staff)
     _check_identity(records)
-    passport = await _ensure_passport(ctx, staff, actor)
+    passport = await ensure_passport(ctx, staff, actor)
     if passport.state in (PassportState.ON_HOLD, PassportState.CLOSED):
         raise WrongState(f"The passport is {passport.state.value}.")
     assessment = await assess_records(ctx, tenant, records, passport.holder_ref, types)
@@ -201,6 +206,17 @@ def as_plain(item: NotHeld) -> dict[str, Any]:
     return {"type": item.type, "missing": missing}
 
 
+async def check_hr_user(ctx: Context, tenant: Tenant, actor: Actor) -> None:
+    """Gate G-B: issuing needs one of the trust's trained HR users.
+
+    Raises:
+        PassportError: gate_not_passed.
+    """
+    gate = await ctx.hr_users.finding(tenant.ods, actor, Duty.ISSUE)
+    if not gate.holds:
+        raise PassportError(GATE_NOT_PASSED, gate.detail)
+
+
 def _check_types(types: Sequence[str] | None) -> None:
     for index, name in enumerate(types or ()):
         if name not in catalogue.EMPLOYER_TYPES:
@@ -243,7 +259,8 @@ async def _staff(ctx: Context, tenant: Tenant, staff_id: str) -> StaffMember:
     return staff
 
 
-async def _ensure_passport(ctx: Context, staff: StaffMember, actor: Actor) -> Passport:
+async def ensure_passport(ctx: Context, staff: StaffMember, actor: Actor) -> Passport:
+    """The person's passport at this trust, made if there is none yet."""
     async with ctx.db.read() as conn:
         found = await passports.passport_of(conn, staff.ods, staff.id)
     if found is not None:
