@@ -21,6 +21,8 @@ from passport_shared.service.problems import (
     Unavailable,
     WhoCanFix,
 )
+from passport_verifier.rules import gate_words
+from passport_verifier.rules.gates import Gate
 
 __all__ = [
     "PROBLEMS",
@@ -28,6 +30,7 @@ __all__ = [
     "AwaitingReturn",
     "Conflict",
     "FieldError",
+    "GateNotPassed",
     "Invalid",
     "NotEnrolled",
     "NotFound",
@@ -36,6 +39,7 @@ __all__ = [
     "PersonNotMatching",
     "PreconditionFailed",
     "PreconditionRequired",
+    "RecordedAgreementNotAllowed",
     "RegisterTooOld",
     "TooManyRequests",
     "Unavailable",
@@ -111,8 +115,26 @@ _REGISTER_TOO_OLD = Problem(
         "The network register could not be read for more than 72 hours. Nothing is decided until it can."
     ),
 )
+_GATE_NOT_PASSED = Problem(
+    slug="gate_not_passed",
+    title="Something has to be done before this step",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="The detail names the gate (G-A to G-H) and what to do next. "
+    "`GET …/movements/{id}/gates` shows all of them, in both languages.",
+)
+_RECORDED_NOT_ALLOWED = Problem(
+    slug="recorded_agreement_not_allowed",
+    title="The staff member has to agree themselves",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="HR may record what a staff member said for urgent moves only. Ask them to share their staff "
+    "passport for this move, or send them a one-time link.",
+)
 
 PROBLEMS = (
+    _GATE_NOT_PASSED,
+    _RECORDED_NOT_ALLOWED,
     _ASKING_TOO_MUCH,
     _NOT_ENROLLED,
     _UNKNOWN_POLICY,
@@ -179,6 +201,25 @@ class RegisterTooOld(PassportError):
     def __init__(self) -> None:
         detail = "The copy of the network register is too old, or there is none yet."
         super().__init__(_REGISTER_TOO_OLD, detail, retry_after=timedelta(seconds=60))
+
+
+class GateNotPassed(PassportError):
+    """409: a gate before this step does not hold; the detail names it and what to do next."""
+
+    def __init__(self, gate: Gate) -> None:
+        said = gate_words.says(gate, "en-GB")
+        then = gate_words.next_step(gate, "en-GB")
+        super().__init__(_GATE_NOT_PASSED, f"{gate.code}: {said} {then or ''}".strip())
+        self.gate = gate
+
+
+class RecordedAgreementNotAllowed(PassportError):
+    """409: this is no urgent move, so HR cannot record the agreement."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _RECORDED_NOT_ALLOWED, "This type of move is agreed to by the staff member themselves."
+        )
 
 
 def one_field(pointer: str, code: str, detail: str) -> Invalid:

@@ -5,35 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import RowMapping, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.paging import PageQuery, fetch_page
+from passport_verifier.rules.movement_state import MovementState as MovementState
 from passport_verifier.store.requests import RequestState
 from passport_verifier.store.tables import movements, presentation_requests
-
-
-class MovementState(StrEnum):  # PERSISTED
-    """Where a movement stands; the employing trust's side and the placement itself come later."""
-
-    REQUESTED = "REQUESTED"
-    AGREED = "AGREED"
-    RELEASED = "RELEASED"
-    READY = "READY"
-    ACTIVE = "ACTIVE"
-    ENDED = "ENDED"
-    CANCELLED = "CANCELLED"
-    DECLINED = "DECLINED"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Movement:
     """A temporary move to this host; ``details`` are what the host wrote and identify no staff member.
 
-    ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped.
+    ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped. ``terms_version``
+    rises when days or duties change, ``version`` with every change. ``agreement`` is the one it rests on,
+    ``capped_end`` the last day its employer has released, where that is an earlier one.
     """
 
     id: str
@@ -51,6 +40,16 @@ class Movement:
     created_by: Mapping[str, Any]
     updated_at: datetime
     version: int
+    terms_version: int = 1
+    agreement: Mapping[str, Any] | None = None
+    capped_end: date | None = None
+    inducted_on: date | None = None
+    inducted_by: Mapping[str, Any] | None = None
+
+    @property
+    def last_day(self) -> date:
+        """The last day as it stands: the earlier of its end and what the employing trust has released."""
+        return min(self.end, self.capped_end) if self.capped_end is not None else self.end
 
 
 def _movement(row: RowMapping) -> Movement:
@@ -108,6 +107,24 @@ async def hold(conn: AsyncConnection, movement_id: str, version: int) -> bool:
     """
     held = update(movements).where(movements.c.id == movement_id, movements.c.version == version)
     return (await conn.execute(held.values(version=version))).rowcount == 1
+
+
+async def held(conn: AsyncConnection, movement_id: str) -> Movement | None:
+    """Take a movement's row until the transaction ends, and return it as it is then.
+
+    Whoever adds to what a movement's state follows from holds it, so that of two the second sees the first.
+    """
+    same = update(movements).where(movements.c.id == movement_id).values(version=movements.c.version)
+    row = (await conn.execute(same.returning(*movements.c))).mappings().one_or_none()
+    return _movement(row) if row else None
+
+
+async def touch(
+    conn: AsyncConnection, movement_id: str, *, at: datetime, values: Mapping[str, Any] | None = None
+) -> None:
+    """Give a held movement a new version, with new values where something of its own changes."""
+    statement = update(movements).where(movements.c.id == movement_id)
+    await conn.execute(statement.values(**(values or {}), updated_at=at, version=movements.c.version + 1))
 
 
 async def close_requests(conn: AsyncConnection, movement_id: str, now: datetime) -> int:

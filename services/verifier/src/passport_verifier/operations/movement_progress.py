@@ -1,0 +1,93 @@
+"""A movement's state, kept in step with what it follows from.
+
+Whoever changes an approval, a Release, the confirmation of a decision, an override or a placement calls
+``refresh`` in the same transaction. It holds the movement's row, derives the state from everything that is
+stored by then, and writes, audits and tells the change; so whatever comes first, the last one sees all.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_shared.service.auth import Actor
+from passport_verifier.context import Context
+from passport_verifier.errors import NotFound
+from passport_verifier.operations import licences
+from passport_verifier.operations.gates import Standing, standing
+from passport_verifier.operations.overriding import may_start
+from passport_verifier.rules import gates
+from passport_verifier.rules.gates import Step
+from passport_verifier.rules.movement_state import (
+    OVER,
+    MovementState,
+    PlacementPhase,
+    Progress,
+    derive,
+)
+from passport_verifier.store import movements
+from passport_verifier.store.movements import Movement
+from passport_verifier.store.placements import PlacementState
+
+_PHASES = {
+    None: PlacementPhase.NONE,
+    PlacementState.PREPARED: PlacementPhase.NONE,
+    PlacementState.ACTIVE: PlacementPhase.RUNNING,
+    PlacementState.ON_HOLD: PlacementPhase.RUNNING,
+    PlacementState.ENDED: PlacementPhase.ENDED,
+}
+
+
+async def refresh(ctx: Context, conn: AsyncConnection, movement_id: str, *, actor: Actor) -> MovementState:
+    """Derive a movement's state anew, in the caller's transaction; the state it has now.
+
+    Raises:
+        NotFound: there is no such movement.
+    """
+    movement = await movements.held(conn, movement_id)
+    if movement is None:
+        raise NotFound
+    found = await standing(ctx, conn, movement)
+    state = derive(await progress(ctx, conn, found))
+    await licences.keep(ctx, conn, found, state)
+    if state is not movement.state:
+        await _change(ctx, conn, movement, state, actor)
+    return state
+
+
+async def progress(ctx: Context, conn: AsyncConnection, found: Standing) -> Progress:
+    """All that the state of a movement follows from."""
+    return Progress(
+        current=found.movement.state,
+        staff=found.facts.staff,
+        release=found.facts.release,
+        host_declined=found.host_declined,
+        approved=found.approved,
+        decided=await may_start(ctx, conn, found.shown),
+        gates_hold=gates.closed(found.facts, Step.PLACE) is None,
+        inducted=gates.closed(found.facts, Step.ACTIVATE) is None,
+        placement=_PHASES[found.placement],
+    )
+
+
+async def _change(
+    ctx: Context, conn: AsyncConnection, movement: Movement, state: MovementState, actor: Actor
+) -> None:
+    now = ctx.clock.now()
+    await movements.touch(conn, movement.id, at=now, values={"state": state})
+    if state in OVER:
+        await movements.close_requests(conn, movement.id, now)
+    await ctx.audit.record(
+        conn,
+        kind="movement.state_changed",
+        subject_ref=movement.id,
+        actor=actor.as_dict(),
+        organisation=movement.ods,
+        details={"from": movement.state, "to": state},
+    )
+    await ctx.outbox.emit(
+        conn,
+        type=f"movement.{state.lower()}",
+        subject=movement.id,
+        organisation=movement.ods,
+        data={"employing_ods": movement.employing_ods, "host_ods": movement.ods, "type": movement.type},
+    )

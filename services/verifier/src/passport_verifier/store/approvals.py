@@ -1,0 +1,96 @@
+"""Approvals as rows: what was said to a movement, by whom, how. Nothing is ever changed; the newest counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_verifier.rules.movement_state import Answer
+from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod
+from passport_verifier.store.release_tables import approvals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """One answer to a movement's terms.
+
+    Args:
+        at: when it was said; ``recorded_at`` when it was written down.
+        cover_opt_in: only of the staff member: that covering an absence is right for them.
+        staff_ref: only of a recorded agreement: the staff member's own reference in the calling system.
+        source_id: the presentation request, one-time link or Release it came with.
+    """
+
+    id: str
+    ods: str
+    movement_id: str
+    terms_version: int
+    kind: ApprovalKind
+    decision: Answer
+    method: ApprovalMethod
+    at: datetime
+    actor: Mapping[str, Any]
+    channel: str | None
+    cover_opt_in: bool | None
+    staff_ref: str | None
+    source_id: str | None
+    recorded_at: datetime
+
+
+def _approval(row: RowMapping) -> Approval:
+    return Approval(
+        **{
+            **row,
+            "kind": ApprovalKind(row["kind"]),
+            "decision": Answer(row["decision"]),
+            "method": ApprovalMethod(row["method"]),
+        }
+    )
+
+
+def approval_row(approval: Approval) -> dict[str, Any]:
+    """The columns of an approval."""
+    return dict(vars(approval))
+
+
+async def add(conn: AsyncConnection, approval: Approval) -> None:
+    """Write one down; the caller holds the movement's row, so that of two the later one is the newest."""
+    await conn.execute(insert(approvals).values(**approval_row(approval)))
+
+
+async def all_of(conn: AsyncConnection, movement_id: str) -> tuple[Approval, ...]:
+    """All answers to a movement, oldest first."""
+    query = select(approvals).where(approvals.c.movement_id == movement_id).order_by(approvals.c.id)
+    return tuple(_approval(row) for row in (await conn.execute(query)).mappings())
+
+
+async def newest_of(conn: AsyncConnection, movement_id: str) -> dict[ApprovalKind, Approval]:
+    """The newest answer of each kind."""
+    newest = (
+        select(func.max(approvals.c.id))
+        .where(approvals.c.movement_id == movement_id)
+        .group_by(approvals.c.kind)
+    )
+    rows = (await conn.execute(select(approvals).where(approvals.c.id.in_(newest)))).mappings()
+    return {found.kind: found for found in map(_approval, rows)}
+
+
+async def newest_of_many(
+    conn: AsyncConnection, movement_ids: list[str]
+) -> dict[str, dict[ApprovalKind, Approval]]:
+    """The same for the movements of a page, in one read."""
+    newest = (
+        select(func.max(approvals.c.id))
+        .where(approvals.c.movement_id.in_(movement_ids))
+        .group_by(approvals.c.movement_id, approvals.c.kind)
+    )
+    rows = (await conn.execute(select(approvals).where(approvals.c.id.in_(newest)))).mappings()
+    found: dict[str, dict[ApprovalKind, Approval]] = {one: {} for one in movement_ids}
+    for approval in map(_approval, rows):
+        found[approval.movement_id][approval.kind] = approval
+    return found

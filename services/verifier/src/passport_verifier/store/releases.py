@@ -1,0 +1,107 @@
+"""Releases as rows: what the employing trust said, newest serial first, and the cap it may put on the days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from passport_shared.wire.release import ReleaseState
+from passport_verifier.store.release_tables import releases
+from passport_verifier.store.tables import movements
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRelease:
+    """One Release: its codes in the clear, the signed message and the words of its limits sealed.
+
+    ``limits`` are codes and days; ``holder_commitment`` commits to the passport it releases.
+    """
+
+    id: str
+    ods: str
+    movement_id: str
+    request_id: str
+    terms_version: int
+    serial: int
+    state: ReleaseState
+    end: date | None
+    statement: str | None
+    decline_code: str | None
+    limits: Sequence[Mapping[str, Any]]
+    overlap_warning: bool
+    line_manager_at: datetime | None
+    hr_at: datetime | None
+    holder_commitment: str | None
+    message_sha256: str
+    sealed: bytes
+    signed_at: datetime
+    expires_at: datetime
+    received_at: datetime
+
+
+def _release(row: RowMapping) -> StoredRelease:
+    return StoredRelease(**{**row, "state": ReleaseState(row["state"])})
+
+
+async def add(conn: AsyncConnection, release: StoredRelease) -> None:
+    """Store a Release; the caller holds its request, and has compared the serials."""
+    await conn.execute(insert(releases).values(**vars(release)))
+
+
+async def newest_of_request(conn: AsyncConnection, request_id: str) -> StoredRelease | None:
+    """The Release with the highest serial of a request."""
+    query = (
+        select(releases)
+        .where(releases.c.request_id == request_id)
+        .order_by(releases.c.serial.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return _release(row) if row else None
+
+
+async def newest_of(conn: AsyncConnection, movement_id: str) -> StoredRelease | None:
+    """The newest Release of a movement: of its newest answered request, the highest serial."""
+    query = (
+        select(releases)
+        .where(releases.c.movement_id == movement_id)
+        .order_by(releases.c.request_id.desc(), releases.c.serial.desc())
+        .limit(1)
+    )
+    row = (await conn.execute(query)).mappings().one_or_none()
+    return _release(row) if row else None
+
+
+async def newest_of_many(conn: AsyncConnection, movement_ids: list[str]) -> dict[str, StoredRelease]:
+    """The same for the movements of a page, in one read."""
+    newest = (
+        select(releases.c.movement_id, func.max(releases.c.id).label("id"))
+        .where(releases.c.movement_id.in_(movement_ids))
+        .group_by(releases.c.movement_id)
+        .subquery()
+    )
+    rows = (await conn.execute(select(releases).join(newest, newest.c.id == releases.c.id))).mappings()
+    return {found.movement_id: found for found in map(_release, rows)}
+
+
+async def cap_end(conn: AsyncConnection, movement_id: str, end: date | None, at: datetime) -> bool:
+    """Cap a movement's last day, or lift the cap; whether that changed anything."""
+    statement = update(movements).where(
+        movements.c.id == movement_id, movements.c.capped_end.is_distinct_from(end)
+    )
+    values = {"capped_end": end, "updated_at": at, "version": movements.c.version + 1}
+    return (await conn.execute(statement.values(**values))).rowcount == 1
+
+
+async def last_day_of(conn: AsyncConnection, movement_id: str) -> date | None:
+    """The last day of a movement as the employing trust has released it: the earlier of its end and the cap."""
+    query = select(movements.c.end, movements.c.capped_end).where(movements.c.id == movement_id)
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return min(row.end, row.capped_end) if row.capped_end is not None else row.end
