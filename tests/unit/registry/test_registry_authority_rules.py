@@ -11,10 +11,7 @@ import pytest
 from passport_registry.rules.agreements import AgreementTerms, terms_faults
 from passport_registry.rules.authorisations import (
     Action,
-    FourEyes,
     Grant,
-    Voice,
-    four_eyes,
     grant_faults,
 )
 from passport_registry.rules.entities import Carries, Role, Suspension, standing
@@ -22,6 +19,7 @@ from passport_registry.rules.identifiers import entity_id_fault, is_ods_code
 from passport_registry.rules.marks import Granted, active_issuing_key, mark_content
 from passport_registry.rules.onboarding import Gate, GateName, Gates, Missing
 from passport_shared.formats.trust_mark import Authorization, MarkRole, Organisation, PinnedKey
+from passport_shared.wire.four_eyes import FourEyes, Voice, four_eyes
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 VCT = "https://registry.example/vct/StaffIdentity/1"

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_registry.context import Context
 from passport_registry.errors import Conflict, NotFound, SecondPersonNeeded, fields
 from passport_registry.operations import entities
-from passport_registry.rules.authorisations import FourEyes, Grant, GrantState, Voice, four_eyes, grant_faults
+from passport_registry.rules.authorisations import Grant, GrantState, grant_faults
 from passport_registry.rules.entities import Role
 from passport_registry.store import authorisations as store
 from passport_registry.store import publications
@@ -24,7 +24,7 @@ from passport_shared.formats.ids import new_id
 from passport_shared.service.auth import Actor
 from passport_shared.service.idempotency import Claim
 from passport_shared.wire import catalogue
-from passport_shared.wire.clients import ClientKind
+from passport_shared.wire.four_eyes import FourEyes, Voice, four_eyes
 
 
 def claim_paths(vct_base: str) -> dict[str, frozenset[tuple[str, ...]]]:
@@ -124,12 +124,6 @@ async def page(
         return await store.page(conn, entity.entity_id, after=after, limit=limit)
 
 
-def _voice(actor: Mapping[str, Any]) -> Voice:
-    return Voice(
-        client_id=str(actor["client_id"]), person=actor["kind"] == ClientKind.PERSON, ref=str(actor["ref"])
-    )
-
-
 async def approve(
     ctx: Context, ods_code: str, role: Role, authorisation_id: str, actor: Actor
 ) -> Authorisation:
@@ -145,7 +139,7 @@ async def approve(
         proposal = await _get(conn, entity, authorisation_id)
         if proposal.state != GrantState.PROPOSED:
             raise Conflict("The authorisation has been approved or withdrawn.")
-        eyes = four_eyes(_voice(proposal.proposed_by), _voice(actor.as_dict()))
+        eyes = four_eyes(Voice.of(proposal.proposed_by), Voice.of(actor.as_dict()))
         if eyes is None or (eyes is FourEyes.ASSERTED and not ctx.settings.asserted_four_eyes):
             raise SecondPersonNeeded
         approved = await store.approve(

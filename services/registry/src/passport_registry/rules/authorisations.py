@@ -31,13 +31,6 @@ class GrantState(StrEnum):
     WITHDRAWN = "WITHDRAWN"
 
 
-class FourEyes(StrEnum):
-    """How two people stand behind a grant. PERSISTED."""
-
-    PERSONS = "PERSONS"
-    ASSERTED = "ASSERTED"
-
-
 LONGEST_GRANT = timedelta(days=5 * 366)
 # Longest credential 24 months (design.md §4.1).
 LONGEST_CREDENTIAL_S = 731 * 86_400
@@ -62,15 +55,6 @@ class Grant:
     claims: tuple[tuple[str | int | None, ...], ...] = ()
     purposes: tuple[str, ...] = ()
     test: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Voice:
-    """Whose word it is: the API client, whether it is a person's own, and the person's opaque reference."""
-
-    client_id: str
-    person: bool
-    ref: str
 
 
 def grant_faults(
@@ -141,14 +125,3 @@ def _path_faults(
         if not path or named not in known:
             faults.append((f"claims/{index}", "is not a claim of this credential type"))
     return faults
-
-
-def four_eyes(proposed: Voice, approved: Voice) -> FourEyes | None:
-    """Return how the two stand behind the grant, or None if they are not two.
-
-    Two person clients are told apart by their client; with a machine among them, by the references it
-    asserts, because one person could speak through both.
-    """
-    if proposed.person and approved.person:
-        return FourEyes.PERSONS if proposed.client_id != approved.client_id else None
-    return FourEyes.ASSERTED if proposed.ref != approved.ref else None

@@ -22,11 +22,12 @@ from passport_registry.http.management.common import (
     page_of,
 )
 from passport_registry.operations import authorisations as operations
-from passport_registry.rules.authorisations import Action, FourEyes, Grant, GrantState
+from passport_registry.rules.authorisations import Action, Grant, GrantState
 from passport_registry.store.authorisations import Authorisation
 from passport_shared.service.auth import Caller, authorise_organisation, require
 from passport_shared.service.paging import Page, Paging
 from passport_shared.service.routes import management_router
+from passport_shared.wire.four_eyes import FourEyes
 
 router: APIRouter = management_router(
     "/api/v1/organisations/{ods}/entities/{role}/authorisations", tags=["authorisations"]
