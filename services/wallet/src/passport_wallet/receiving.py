@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from passport_shared.formats import jose, sd_jwt_vc, strict, trust
-from passport_shared.formats.clock import Clock, epoch_s
+from passport_shared.formats.clock import Clock, epoch_s, from_epoch_s
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.snapshot import Snapshot
@@ -31,6 +32,8 @@ JSON = "application/json"
 MAX_METADATA_BYTES = 1_048_576
 MAX_CREDENTIAL_BYTES = 262_144
 MAX_TYPES = 32
+HOLDER_KEY_PARAMETER = "staff_passport_holder_jkt"
+"""Member of an offer that only one of our keys can collect: a placement, for the passport that was shared."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Offer:
     code: str
     needs_pin: bool
     pin_length: int | None
+    holder_jkt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,15 +82,18 @@ async def read_offer(link: str, snapshot: Snapshot, outbound: Outbound, clock: C
 async def collect(
     offer: Offer, pin: str | None, vault: Vault, snapshot: Snapshot, outbound: Outbound, clock: Clock
 ) -> list[HeldCredential]:
-    """Collect everything on offer under one new key, keep it, and tell the issuer what was kept.
+    """Collect everything on offer, keep it, and tell the issuer what was kept.
+
+    Under one new key; a placement under the key of the passport that was shared with the host, as it asks.
 
     Raises:
-        WalletError: ISSUER_UNREACHABLE, ISSUER_ANSWERED (with the issuer's error code), CREDENTIAL_REFUSED.
+        WalletError: ISSUER_UNREACHABLE, ISSUER_ANSWERED (with the issuer's error code), CREDENTIAL_REFUSED,
+            BAD_OFFER where it is for a key we do not have.
     """
+    key = _key(offer, vault)
     talk = _Talk(outbound, offer)
     endpoints = await talk.endpoints()
     token = await talk.token(endpoints, pin)
-    key = SigningKey.generate()
     vault.save(vault.contents.with_key(key))
     kept: list[HeldCredential] = []
     for configuration_id, asked in _datasets(offer, token):
@@ -104,6 +111,16 @@ async def collect(
         kept += held
         await talk.notify(endpoints, token.value, notification_id, "credential_accepted")
     return kept
+
+
+def _key(offer: Offer, vault: Vault) -> SigningKey:
+    if offer.holder_jkt is None:
+        return SigningKey.generate()
+    if offer.holder_jkt not in vault.contents.keys:
+        raise WalletError(
+            Refusal.BAD_OFFER, "This is for another wallet: collect it with the one you shared from."
+        )
+    return vault.contents.key(offer.holder_jkt)
 
 
 def _datasets(offer: Offer, token: _Token) -> list[tuple[str, dict[str, str]]]:
@@ -343,7 +360,15 @@ def _checked(offer: Mapping[str, Any], snapshot: Snapshot, clock: Clock) -> Offe
         code=grant["pre-authorized_code"],
         needs_pin=tx_code is not None,
         pin_length=length if isinstance(length, int) else None,
+        holder_jkt=_holder_jkt(offer),
     )
+
+
+def _holder_jkt(offer: Mapping[str, Any]) -> str | None:
+    value = offer.get(HOLDER_KEY_PARAMETER)
+    if value is not None and not isinstance(value, str):
+        raise WalletError(Refusal.BAD_OFFER, "The offer names the key it is for in a form we cannot read.")
+    return value
 
 
 def _allowed(configuration_id: str, issuer: str, snapshot: Snapshot, clock: Clock) -> str:
@@ -370,6 +395,15 @@ def _credentials(answer: Mapping[str, Any]) -> list[str]:
     return [credential]
 
 
+def _counts_at(token: str, now: datetime) -> datetime:
+    """When a credential is looked at: a placement is collected before its first day (``nbf``)."""
+    try:
+        begins = jose.parse(token.partition("~")[0], max_bytes=MAX_CREDENTIAL_BYTES).claims.get("nbf")
+        return max(now, from_epoch_s(strict.numeric_date(begins))) if begins is not None else now
+    except ValueError:
+        return now  # what is wrong with it is said by who verifies it
+
+
 def _verified(
     token: str,
     configuration_id: str,
@@ -381,7 +415,7 @@ def _verified(
 ) -> HeldCredential:
     now = clock.now()
     try:
-        found = sd_jwt_vc.inspect(token, roots=snapshot.roots, at=now)
+        found = sd_jwt_vc.inspect(token, roots=snapshot.roots, at=_counts_at(token, now))
     except sd_jwt_vc.CredentialRejected as error:
         raise WalletError(
             Refusal.CREDENTIAL_REFUSED, f"The credential is not valid: {error.reason}.", code=error.reason

@@ -63,9 +63,17 @@ def federation_metadata(entity_id: str, name: str, vct_base: str) -> dict[str, A
     }
 
 
-def credential_offer(entity_id: str, configuration_ids: list[str], code: str) -> dict[str, Any]:
+HOLDER_KEY_PARAMETER = "staff_passport_holder_jkt"
+"""Our own member of an offer (OpenID4VCI 1.0 §4.1.1 lets there be some; wallets ignore what they do not know):
+RFC 7638 thumbprint of the key that has to collect it."""
+
+
+def credential_offer(
+    entity_id: str, configuration_ids: list[str], code: str, *, holder_jkt: str | None = None
+) -> dict[str, Any]:
     """A Credential Offer (OpenID4VCI 1.0 §4.1.1) with a pre-authorized code and a PIN."""
     return {
+        **({HOLDER_KEY_PARAMETER: holder_jkt} if holder_jkt else {}),
         "credential_issuer": entity_id,
         "credential_configuration_ids": configuration_ids,
         "grants": {

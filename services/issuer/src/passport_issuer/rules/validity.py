@@ -47,6 +47,14 @@ def add_months(at: datetime, months: int) -> datetime:
     raise AssertionError("every month has 28 days")
 
 
+def beginning(kind: CredentialType, claims: Mapping[str, Any]) -> datetime | None:
+    """The instant before which a credential says nothing; None for a type that counts at once."""
+    first_day = claims.get(kind.not_before_claim) if kind.not_before_claim else None
+    if not isinstance(first_day, str):
+        return None
+    return end_of_day(date.fromisoformat(first_day) - timedelta(days=1))
+
+
 def expiry(
     kind: CredentialType,
     claims: Mapping[str, Any],
