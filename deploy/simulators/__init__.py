@@ -1,1 +1,1 @@
-"""Workforce systems that do not exist, with people who do not exist: for demonstrations, tests and the sandbox."""
+"""Workforce systems and people that do not exist: for demonstrations, tests and the sandbox."""

@@ -41,7 +41,9 @@ class Assignment:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A registration as the employer's nightly check found it; `licence_to_practise` is None where there is none.
+    """A registration as the employer's nightly check found it.
+
+    `licence_to_practise` is None where the regulator gives none.
 
     `register_says` is what the public register itself answers, where that differs from `status`.
     """

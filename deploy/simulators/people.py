@@ -88,7 +88,9 @@ def _nurse(key: str, hire: Hire) -> PilotPerson:
     )
 
 
-def _hire(ods: str, person_id: str, post: Post, name: tuple[str, str, str], number: str, **more: object) -> Hire:
+def _hire(
+    ods: str, person_id: str, post: Post, name: tuple[str, str, str], number: str, **more: object
+) -> Hire:
     given, family, birthdate = name
     found = Hire(
         ods=ods,
@@ -250,5 +252,9 @@ def _generated(ods: str, index: int) -> list[Hire]:
 
 def _number(post: Post, n: int) -> str:
     """An invented registration number in the form of the post's regulator."""
-    forms = {"GMC": f"7098{n:03d}", "NMC": f"98Z{n:04d}E", "HCPC": f"{post.register_part[:2].upper()}998{n:03d}"}
+    forms = {
+        "GMC": f"7098{n:03d}",
+        "NMC": f"98Z{n:04d}E",
+        "HCPC": f"{post.register_part[:2].upper()}998{n:03d}",
+    }
     return forms.get(post.regulator or "", "")

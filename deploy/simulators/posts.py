@@ -1,4 +1,4 @@
-"""Kinds of posts, with what an employer has checked for each: the moulds the invented people are made from."""
+"""Kinds of posts, with what an employer has checked for each: what invented people are made from."""
 
 from __future__ import annotations
 

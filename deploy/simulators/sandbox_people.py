@@ -25,15 +25,15 @@ DAYS = 60
 class SandboxPerson:
     """One fixed person.
 
-    `outcome` is the host's decision, or None where there is none to make because the person says no; `rule`
-    and `reason` say which rule decides and with which code. `withholds` are record types this person's
+    `policy_id` names the host's policy the outcome is stated for. `outcome` is the host's decision, or None
+    where there is none to make because the person says no; `rule` and `reason` say which rule decides and
+    with which code. `withholds` are record types this person's
     wallet keeps back.
     """
 
     key: str
     hire: Hire
-    movement_type: str
-    role_profile: str
+    policy_id: str
     outcome: str | None
     rule: str | None = None
     reason: str | None = None
@@ -45,11 +45,6 @@ class SandboxPerson:
     def person_id(self) -> str:
         """ESR person id."""
         return self.hire.person_id
-
-    @property
-    def policy_id(self) -> str:
-        """The policy the outcome is stated for."""
-        return f"{self.movement_type}.{self.role_profile}"
 
     def employee(self, today: date) -> Employee:
         """The person's records as on `today`."""
@@ -79,18 +74,18 @@ def _hire(n: int, given: str, family: str, post: Post = posts.RADIOLOGIST, **mor
     return replace(hire, **more)  # type: ignore[arg-type]  # members of Hire, checked by replace
 
 
-RADIOLOGIST = {"movement_type": "CROSS_TRUST_WORKING", "role_profile": "RADIOLOGIST"}
-NURSE = {"movement_type": "INDUCTION_VISIT", "role_profile": "CLINICAL_NURSE_SPECIALIST"}
+RADIOLOGIST = "CROSS_TRUST_WORKING.RADIOLOGIST"
+NURSE = "INDUCTION_VISIT.CLINICAL_NURSE_SPECIALIST"
 
 PEOPLE: tuple[SandboxPerson, ...] = (
-    SandboxPerson(key="ready", hire=_hire(1, "Always", "Ready"), outcome="READY", **RADIOLOGIST),
+    SandboxPerson(key="ready", hire=_hire(1, "Always", "Ready"), outcome="READY", policy_id=RADIOLOGIST),
     SandboxPerson(
         key="conditions",
         hire=_hire(2, "Firesafety", "Outofdate", days={"FS": 740}),
         outcome="READY_WITH_CONDITIONS",
         rule="R-12",
         reason="CORE_SKILL",
-        **RADIOLOGIST,
+        policy_id=RADIOLOGIST,
     ),
     SandboxPerson(
         key="refer",
@@ -99,7 +94,7 @@ PEOPLE: tuple[SandboxPerson, ...] = (
         rule="R-09",
         reason="REG_STATUS",
         register_says="REGISTERED_WITH_CONDITIONS",
-        **RADIOLOGIST,
+        policy_id=RADIOLOGIST,
     ),
     SandboxPerson(
         key="lapsed",
@@ -108,7 +103,7 @@ PEOPLE: tuple[SandboxPerson, ...] = (
         rule="R-09",
         reason="REG_STATUS",
         register_says="LAPSED",
-        **RADIOLOGIST,
+        policy_id=RADIOLOGIST,
     ),
     SandboxPerson(
         key="dbs_too_low",
@@ -116,7 +111,7 @@ PEOPLE: tuple[SandboxPerson, ...] = (
         outcome="NOT_READY",
         rule="R-08",
         reason="DBS_LEVEL",
-        **RADIOLOGIST,
+        policy_id=RADIOLOGIST,
     ),
     SandboxPerson(
         key="right_to_work_ends",
@@ -124,7 +119,7 @@ PEOPLE: tuple[SandboxPerson, ...] = (
         outcome="REFER",
         rule="R-07",
         reason="RTW",
-        **RADIOLOGIST,
+        policy_id=RADIOLOGIST,
     ),
     SandboxPerson(
         key="withholds",
@@ -133,9 +128,11 @@ PEOPLE: tuple[SandboxPerson, ...] = (
         rule="R-10",
         reason="NOT_PRESENTED",
         withholds=("OccupationalHealth",),
-        **NURSE,
+        policy_id=NURSE,
     ),
-    SandboxPerson(key="declines", hire=_hire(8, "Says", "No"), outcome=None, agrees=False, **RADIOLOGIST),
+    SandboxPerson(
+        key="declines", hire=_hire(8, "Says", "No"), outcome=None, agrees=False, policy_id=RADIOLOGIST
+    ),
 )
 
 
