@@ -17,16 +17,21 @@ from fastapi import FastAPI
 from passport_issuer.context import Context, Secrets
 from passport_issuer.errors import PROBLEMS
 from passport_issuer.http import federation, offer_page, oid4vci, openapi, status_lists
+from passport_issuer.http import releases as release_messages
 from passport_issuer.http.management import (
     assignments,
     checks,
     identity_sessions,
     offers,
     passports,
+    placements,
+    releases,
     staff,
     training,
 )
+from passport_issuer.operations import leavers
 from passport_issuer.operations.couriers import notice_means
+from passport_issuer.operations.placements import tidy as tidy_placements
 from passport_issuer.operations.status_lists import tend
 from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
@@ -66,6 +71,8 @@ DESCRIPTION = (
 )
 STATUS_EVERY = timedelta(seconds=5)
 SWEEP_EVERY = timedelta(seconds=30)
+RELEASES_EVERY = timedelta(seconds=15)
+PLACEMENTS_EVERY = timedelta(seconds=60)
 PURGE_EVERY = timedelta(minutes=10)
 EVENTS_EVERY = timedelta(seconds=1)
 EVENTS_KEPT = timedelta(days=400)
@@ -117,6 +124,10 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         allow=settings.outbound_allow,
         allow_private=settings.environment is not Environment.PRODUCTION,
     )
+    try:
+        notices = notice_means(settings, db, clock, outbound)
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
     await db.open()
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
@@ -136,6 +147,8 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         public_url=settings.public_url,
         vct_base=trust_file.vct_base,
         offer_lifetime=settings.offer_lifetime,
+        placement_offer_lifetime=settings.placement_offer_lifetime,
+        placement_retention=settings.placement_retention,
         db=db,
         clock=clock,
         keys=keys,
@@ -163,7 +176,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             nonces=await keys.secret("nonces"),
             pages=await keys.secret("pages"),
         ),
-        notices=notice_means(settings, db, clock, outbound),
+        notices=notices,
     )
 
 
@@ -227,16 +240,20 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             identity_sessions.router,
             offers.router,
             passports.router,
+            releases.router,
+            placements.router,
         ],
         protocol_routes=[
             *oid4vci.routes(),
             *status_lists.routes(),
             *offer_page.routes(),
+            *release_messages.routes(),
             *federation.routes(),
             *stylesheet_routes(),
         ],
         readiness=_readiness(lambda: app),
         problems=PROBLEMS,
+        surface=release_messages.surface,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
         openapi_paths=openapi.PATHS,
@@ -258,6 +275,8 @@ def _periodics(
         watch.periodic(),
         Periodic(name="status.publish", every=STATUS_EVERY, run=lambda: tend(ctx)),
         Periodic(name="sweep", every=SWEEP_EVERY, run=lambda: sweep(ctx)),
+        Periodic(name="releases", every=RELEASES_EVERY, run=lambda: leavers.tend(ctx)),
+        Periodic(name="placements.tidy", every=PLACEMENTS_EVERY, run=lambda: tidy_placements(ctx)),
         Periodic(name="seal", every=timedelta(seconds=1), run=sealer.run),
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),

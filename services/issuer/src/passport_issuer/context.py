@@ -52,6 +52,8 @@ class Context:
     public_url: str
     vct_base: str
     offer_lifetime: timedelta
+    placement_offer_lifetime: timedelta
+    placement_retention: timedelta
     db: Database
     clock: Clock
     keys: KeyStore

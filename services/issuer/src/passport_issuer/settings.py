@@ -26,6 +26,20 @@ class IssuerSettings(NoticeSettings):
         le=timedelta(days=7),
         description="How long an offer can be collected after HR makes it, in seconds.",
     )
+    placement_offer_lifetime: timedelta = Field(
+        default=timedelta(days=7),
+        ge=timedelta(minutes=10),
+        le=timedelta(days=30),
+        description="How long a visitor can collect the record of a temporary placement, in seconds. Only "
+        "the wallet that shared its records with the host can, so that it may be longer than other offers.",
+    )
+    placement_retention: timedelta = Field(
+        default=timedelta(days=90),
+        ge=timedelta(0),
+        le=timedelta(days=6 * 366),
+        description="How long after a temporary placement's end the visitor's names and date of birth are "
+        "kept, in seconds.",
+    )
     client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
         default=None,
         description="Id under which the registry knows this service as an API client (its key: "

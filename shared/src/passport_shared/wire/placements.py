@@ -8,17 +8,30 @@ nothing. The person is named once, in the first body; the issuer keeps the names
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 PLACEMENTS_SCOPE = "placements:write"
 MAX_REVISION = 1_000_000
 
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-Revision = Annotated[int, Field(ge=1, le=MAX_REVISION)]
+_PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _plain_date(value: object) -> object:
+    """A date as ``YYYY-MM-DD`` and nothing that merely means one."""
+    if type(value) is date or (isinstance(value, str) and _PLAIN_DATE.fullmatch(value)):
+        return value
+    raise ValueError("a day is written YYYY-MM-DD")
+
+
+Day = Annotated[date, BeforeValidator(_plain_date), Field(ge=date(1900, 1, 1), le=date(2199, 12, 31))]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Lines = Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Revision = Annotated[StrictInt, Field(ge=1, le=MAX_REVISION)]
 
 
 class PlacementCredentialState(StrEnum):  # PERSISTED
@@ -36,9 +49,9 @@ class _Model(BaseModel):
 class PlacementPerson(_Model):
     """Whose placement it is, as shared with the host and confirmed by it."""
 
-    given_name: Annotated[str, Field(min_length=1, max_length=200)]
-    family_name: Annotated[str, Field(min_length=1, max_length=200)]
-    birthdate: date
+    given_name: Line
+    family_name: Line
+    birthdate: Day
 
 
 class PlacementPost(_Model):
@@ -46,13 +59,13 @@ class PlacementPost(_Model):
 
     position_title: Line
     position_number: Line = "NONE"
-    work_pattern: Annotated[str, Field(min_length=1, max_length=1_000)]
+    work_pattern: Lines
     site: Line
     department: Line
     department_contact: Line
     approved_by: Line
     hr_contact: Line
-    licence_to_attend: bool
+    licence_to_attend: StrictBool
     conditions: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=50)] = (
         Field(default_factory=list)
     )
@@ -63,8 +76,8 @@ class PlacementBody(_Model):
 
     revision: Revision
     movement_type: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
-    start: date
-    end: date
+    start: Day
+    end: Day
     post: PlacementPost
     holder_jkt: Annotated[
         str,
