@@ -129,8 +129,30 @@ SEPARATION_OF_DUTIES = Problem(
         "right person answer."
     ),
 )
+CHANNEL_NOT_AVAILABLE = Problem(
+    slug="channel_not_available",
+    title="The person cannot be reached by this channel",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "No address of this kind is recorded for the person, or this service sends no messages by the "
+        "channel. Record the address, choose another channel, or print the invitation."
+    ),
+)
+OFFERS_PAUSED = Problem(
+    slug="offers_paused",
+    title="The person asked for no invitations or offers by message",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "The member of staff paused offers in their preferences. Speak to them, or print the invitation and "
+        "hand it over."
+    ),
+)
 
 PROBLEMS = (
+    CHANNEL_NOT_AVAILABLE,
+    OFFERS_PAUSED,
     NOT_AUTHORISED_TO_ISSUE,
     REGISTER_TOO_OLD,
     NOTHING_TO_ISSUE,

@@ -1,4 +1,4 @@
-"""Which way notices leave, from the settings: e-mail and text messages each by their own courier, or by none."""
+"""Which way notices leave, from the settings: e-mail and text messages by their own courier, or by none."""
 
 from __future__ import annotations
 

@@ -7,13 +7,16 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
+from passport_issuer.operations import appointments
 from passport_issuer.operations import staff as staff_operations
 from passport_issuer.operations.staff import by
 from passport_issuer.rules.records import (
@@ -160,7 +163,11 @@ async def open_session(
         hr_user=None,
         version=1,
     )
-    return await _write(ctx, session, "identity_session.opened", actor.as_dict(), claim, {})
+
+    async def tell(conn: AsyncConnection) -> None:
+        await appointments.announce(ctx, conn, session, actor.ref)
+
+    return await _write(ctx, session, "identity_session.opened", actor.as_dict(), claim, {}, tell)
 
 
 async def end_session(
@@ -217,6 +224,7 @@ async def _write(
     actor: dict[str, Any],
     claim: Claim,
     details: dict[str, Any],
+    tell: Callable[[AsyncConnection], Awaitable[None]] | None = None,
 ) -> str:
     try:
         async with ctx.db.write() as conn:
@@ -229,6 +237,8 @@ async def _write(
                 organisation=record.ods,
                 details={"record": record.id, **details},
             )
+            if tell is not None:
+                await tell(conn)
             await claim.complete(conn, record.id)
     except Duplicate:
         raise Conflict("An assignment of this person has this reference.") from None

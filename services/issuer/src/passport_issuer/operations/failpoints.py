@@ -1,4 +1,4 @@
-"""Named places between the steps of issuing and releasing, at which a test can stop the process like a crash.
+"""Named places between the steps of issuing, releasing and telling, where a test can stop the process.
 
 In a running service nothing is armed and `hit` is one dictionary look-up. Only tests arm one (security.md
 D1).
@@ -14,9 +14,11 @@ AFTER_SIGN = "credential.after_sign"
 AFTER_MARK_ISSUED = "credential.after_mark_issued"
 AFTER_RELEASE_RESERVED = "release.after_reserve"
 AFTER_RELEASE_SIGNED = "release.after_sign"
+AFTER_NOTICE_SENT = "notice.after_sent"
 CREDENTIAL = (AFTER_RESERVE, AFTER_SIGN, AFTER_MARK_ISSUED)
 RELEASE = (AFTER_RELEASE_RESERVED, AFTER_RELEASE_SIGNED)
-ALL = (*CREDENTIAL, *RELEASE)
+NOTICE = (AFTER_NOTICE_SENT,)
+ALL = (*CREDENTIAL, *RELEASE, *NOTICE)
 
 _armed: dict[str, Callable[[], None]] = {}
 
@@ -35,7 +37,7 @@ def armed(name: str, action: Callable[[], None]) -> Iterator[None]:
     Raises:
         KeyError: there is no such place.
     """
-    if name not in (*ALL, AFTER_NOTICE_SENT):
+    if name not in ALL:
         raise KeyError(name)
     _armed[name] = action
     try:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_issuer.context import Context
 from passport_issuer.errors import (
     GATE_NOT_PASSED,
@@ -22,11 +24,12 @@ from passport_issuer.errors import (
     REGISTER_TOO_OLD,
     WrongState,
 )
-from passport_issuer.operations import status_lists
+from passport_issuer.operations import notices, status_lists
 from passport_issuer.operations.tenants import authority_to_issue, is_stale
 from passport_issuer.rules import codes
 from passport_issuer.rules.datasets import Assessment, Missing, NotHeld, assess, newest_session
 from passport_issuer.rules.metadata import credential_offer
+from passport_issuer.rules.notices import NoticeKind, made_at_appointment
 from passport_issuer.rules.passports import OfferState, PassportState, RejectionReason
 from passport_issuer.rules.records import SessionResult, StaffMember, StaffRecords
 from passport_issuer.rules.validity import london_day
@@ -152,6 +155,7 @@ async def create(
     offer, datasets = _new_offer(ctx, tenant, passport, assessment, actor)
     async with ctx.db.write() as conn:
         await offers.insert_offer(conn, offer, datasets)
+        await _tell(ctx, conn, offer, records, actor)
         await ctx.audit.record(
             conn,
             kind="credential_offer.created",
@@ -162,6 +166,19 @@ async def create(
         )
         await claim.complete(conn, offer.id)
     return offer.id
+
+
+async def _tell(
+    ctx: Context, conn: AsyncConnection, offer: Offer, records: StaffRecords, actor: Actor
+) -> None:
+    """Write to the person, unless they sit at the appointment and are shown the link."""
+    session = newest_session(records)
+    if made_at_appointment(session.ended_at if session else None, offer.created_at):
+        return
+    kind = NoticeKind.OFFER_WAITING
+    await notices.queue(
+        ctx, conn, kind=kind, ods=offer.ods, staff_id=offer.staff_id, about=offer.id, by=actor.ref
+    )
 
 
 def _new_offer(

@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
+from passport_issuer.operations import notices
 from passport_issuer.operations import staff as staff_operations
 from passport_issuer.operations.offers import assess_records
 from passport_issuer.rules.datasets import Assessment
+from passport_issuer.rules.notices import NoticeKind
 from passport_issuer.rules.passports import PassportState, ReasonCode
 from passport_issuer.rules.records import StaffMember
 from passport_issuer.store import credentials, evidence, passports
@@ -68,10 +70,24 @@ async def hold(ctx: Context, tenant: Tenant, passport_id: str, reason: ReasonCod
     """
     live = (PassportState.INVITED, PassportState.IDENTITY_PENDING, PassportState.ACTIVE)
 
+    owner = await get(ctx, tenant, passport_id)
+
     async def change(conn: AsyncConnection) -> bool:
-        return await passports.change_state(
+        held = await passports.change_state(
             conn, passport_id, come_from=live, to=PassportState.ON_HOLD, reason=reason
         )
+        if held:
+            kind = NoticeKind.ON_HOLD
+            await notices.queue(
+                ctx,
+                conn,
+                kind=kind,
+                ods=owner.ods,
+                staff_id=owner.staff_id,
+                about=passport_id,
+                by=actor.ref,
+            )
+        return held
 
     details = {"reason_code": reason.value}
     return await _change(ctx, tenant, passport_id, change, "passport.held", details, actor)

@@ -20,6 +20,8 @@ NONCE_LIFE = timedelta(minutes=5)
 REVIEW_LIFE = timedelta(minutes=15)
 _TX_CODE = re.compile(r"[0-9]{6}")
 _TAG_BYTES = 16
+_INVITATION_BYTES = 24
+_INVITATION_TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 _OFFER_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -91,6 +93,16 @@ def review_cookie(secret: bytes, offer_id: str, now: datetime) -> str:
 def reviewed_offer(secret: bytes, cookie: str, now: datetime) -> str | None:
     """The offer whose PIN this browser has given, or None."""
     return _opened(secret, "review", "", cookie, now)
+
+
+def invitation_token(secret: bytes, invitation_id: str) -> str:
+    """The token in an invitation's link: 192 bits nobody can tell from random without the secret."""
+    return b64url_encode(_mac(secret, "invitation", invitation_id)[:_INVITATION_BYTES])
+
+
+def is_invitation_token(value: str) -> bool:
+    """Whether a text could be the token of an invitation."""
+    return _INVITATION_TOKEN.fullmatch(value) is not None
 
 
 def token_hash(token: str) -> str:

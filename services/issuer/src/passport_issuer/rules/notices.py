@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -23,6 +23,7 @@ MILESTONES = (1, 7, 14, 30)
 """Days before the last day on which a renewal is announced."""
 CATCH_UP_DAYS = 3
 """How late an announcement may be: the task was not running, or the day fell between two runs."""
+AT_APPOINTMENT = timedelta(hours=1)
 MAX_VALUE = 200
 MAX_FIRST_NAME = 60
 _FACTS: Mapping[str, type] = {"day": date, "version": int}
@@ -156,6 +157,11 @@ def milestone(days_left: int) -> int | None:
         if max(0, days - CATCH_UP_DAYS) <= days_left <= days:
             return days
     return None
+
+
+def made_at_appointment(seen_at: datetime | None, now: datetime) -> bool:
+    """Whether an offer is made while the person sits there, shown the link and told the PIN."""
+    return seen_at is not None and now - seen_at < AT_APPOINTMENT
 
 
 def first_name(preferred: str | None, legal_given: str) -> str:
