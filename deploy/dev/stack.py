@@ -28,6 +28,10 @@ from deploy.dev import tls
 
 BIN = Path(sys.executable).parent
 PORTS = {"registry": 9000, "issuer": 9001, "verifier": 9002}
+SIMULATORS = "simulators"
+SIMULATORS_PORT = 9003
+CLOCK_FILE_NAME = "clock.json"
+ROOT = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 15
 READY_WITHIN_S = 60
 INTERRUPTED = 130
@@ -47,6 +51,8 @@ class Service:
     folder: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
+    program: tuple[str, ...] = ()
+    """What runs it, where that is not its own `passport-<name>`."""
 
     @property
     def url(self) -> str:
@@ -58,10 +64,14 @@ class Service:
         """Where its output goes."""
         return self.folder / f"{self.name}.log"
 
+    @property
+    def _program(self) -> tuple[str, ...]:
+        return self.program or (str(BIN / f"passport-{self.name}"),)
+
     def command(self, *arguments: str, feed: bytes | None = None) -> str:
         """Run one of the service's own commands and return what it printed."""
         done = subprocess.run(
-            [str(BIN / f"passport-{self.name}"), *arguments],
+            [*self._program, *arguments],
             env=self.environment,
             input=feed,
             capture_output=True,
@@ -70,7 +80,7 @@ class Service:
         if done.returncode != 0:
             said = (done.stderr or done.stdout).decode(errors="replace")[-2000:]
             raise StackError(
-                f"passport-{self.name} {' '.join(arguments)} ended with {done.returncode}: {said}"
+                f"{Path(self._program[-1]).name} {' '.join(arguments)} ended with {done.returncode}: {said}"
             )
         return done.stdout.decode()
 
@@ -78,7 +88,7 @@ class Service:
         """Start serving in the background."""
         with self.log.open("ab") as log, _whole():
             self.process = subprocess.Popen(
-                [str(BIN / f"passport-{self.name}"), "serve"],
+                [*self._program, "serve"],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -105,22 +115,31 @@ class Service:
 
 @dataclass
 class Stack:
-    """Registry, issuer and verifier below one folder."""
+    """Registry, issuer and verifier below one folder, and beside them the simulated workforce systems."""
 
     folder: Path
     tls: tls.TlsFiles
+    simulators: Service
     services: dict[str, Service] = field(default_factory=dict)
 
     @classmethod
     def prepare(
         cls, folder: Path, *, tls_folder: Path | None = None, ports: dict[str, int] | None = None
     ) -> Stack:
-        """Write keys and settings below `folder` (kept if they are there) and describe the services."""
+        """Write keys and settings below `folder` (kept if they are there) and describe the services.
+
+        Args:
+            folder: made if it is not there.
+            tls_folder: where the development TLS authority lies, if not in `folder`.
+            ports: by service, `simulators` among them; the usual ones if not given.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)  # noqa: TID251  a program's own start
-        stack = cls(folder, tls.ensure(tls_folder or folder, now=now))
-        ports = ports or PORTS
-        allow = ",".join(f"localhost:{port}" for port in ports.values())
+        files = tls.ensure(tls_folder or folder, now=now)
+        ports = dict(ports or PORTS)
+        simulators_port = ports.pop(SIMULATORS, SIMULATORS_PORT)
+        allow = ",".join(f"localhost:{port}" for port in (*ports.values(), simulators_port))
+        stack = cls(folder, files, _simulators(folder, files, simulators_port, allow))
         for name, port in ports.items():
             stack.services[name] = Service(name, port, folder, stack._environment(name, port, ports, allow))
         return stack
@@ -145,9 +164,14 @@ class Stack:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
         return {**inherited, **own}
 
+    @property
+    def clock_file(self) -> Path:
+        """Where the simulators write how far the sandbox's clock was moved."""
+        return self.folder / CLOCK_FILE_NAME
+
     def wait_ready(self, name: str) -> None:
-        """Wait until the service says it is ready, or say why it is not."""
-        service = self.services[name]
+        """Wait until the service, or `simulators`, says it is ready, or say why it is not."""
+        service = self.simulators if name == SIMULATORS else self.services[name]
         context = ssl.create_default_context(cafile=str(self.tls.ca))
         deadline = time.monotonic() + READY_WITHIN_S
         last = "no answer"
@@ -171,8 +195,33 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all services, the registry last."""
+        self.simulators.stop()
         for service in reversed(self.services.values()):
             service.stop()
+
+
+def _simulators(folder: Path, files: tls.TlsFiles, port: int, allow: str) -> Service:
+    """The simulated workforce systems as a process: no database, a few files in a folder of their own."""
+    own = folder.resolve() / SIMULATORS
+    settings = {
+        "PUBLIC_URL": f"https://localhost:{port}",
+        "BIND": f"127.0.0.1:{port}",
+        "FOLDER": str(own),
+        "TRUST_FILE": str(folder.resolve() / "trust.json"),
+        "TLS_CERT_FILE": str(files.certificate.resolve()),
+        "TLS_KEY_FILE": str(files.key.resolve()),
+        "TLS_CA_FILE": str(files.ca.resolve()),
+        "OUTBOUND_ALLOW": allow,
+    }
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
+    environment |= {f"PASSPORT_SIMULATORS_{key}": value for key, value in settings.items()}
+    environment |= {
+        "PASSPORT_CLOCK_FILE": str(folder.resolve() / CLOCK_FILE_NAME),
+        # deploy is no installed package
+        "PYTHONPATH": str(ROOT),
+    }
+    program = (sys.executable, "-m", "deploy.simulators")
+    return Service(SIMULATORS, port, folder, environment, program=program)
 
 
 @contextlib.contextmanager
@@ -201,9 +250,9 @@ def key_encryption_key(path: Path) -> Path:
 
 
 def free_ports() -> dict[str, int]:
-    """Three free ports, for stacks that run beside others."""
+    """Free ports for the services and the simulators of a stack that runs beside others."""
     with contextlib.ExitStack() as held:
-        sockets = {name: held.enter_context(socket.socket()) for name in PORTS}
+        sockets = {name: held.enter_context(socket.socket()) for name in (*PORTS, SIMULATORS)}
         for taken in sockets.values():
             taken.bind(("127.0.0.1", 0))
         return {name: taken.getsockname()[1] for name, taken in sockets.items()}
