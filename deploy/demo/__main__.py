@@ -13,8 +13,8 @@ from pathlib import Path
 
 from deploy.demo import issuing, moving, onboarding, people, trouble
 from deploy.demo.holder import WalletRefused
-from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story, Unexpected
+from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev.clients import Clients, create
 from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, Stack, StackError, free_ports

@@ -6,9 +6,9 @@ from typing import Any
 
 from deploy.demo import people
 from deploy.demo.holder import Holder
-from deploy.demo.onboarding import CHRISTIE
 from deploy.demo.people import HR, Colleague
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
 

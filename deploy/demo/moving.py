@@ -8,9 +8,10 @@ from typing import Any
 
 from deploy.demo import people
 from deploy.demo.holder import Holder
-from deploy.demo.onboarding import CHRISTIE, MANCHESTER, URGENT
+from deploy.demo.onboarding import URGENT
 from deploy.demo.people import Colleague
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev import register
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack

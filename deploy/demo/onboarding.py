@@ -1,12 +1,13 @@
-"""The Christie and Manchester University join the network: governance, keys, certificates, authority."""
+"""Trusts join the network: governance with its dates, keys of their own making, certificates, authority."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE, MANCHESTER, NINTH, PILOT, SLA_DAYS, STUCK_DAYS, Trust
 from deploy.dev import register
 from deploy.dev.clients import Clients
 from deploy.dev.management import ManagementClient
@@ -14,120 +15,151 @@ from deploy.dev.stack import Stack
 from passport_shared.wire import catalogue
 
 URGENT = "SERVICE_NEED_URGENT"
+MOVEMENTS = (URGENT, "INDUCTION_VISIT", "CROSS_TRUST_WORKING", "PLACEMENT_DEVELOPMENT")
+SERVICES = {"ISSUER": "issuer", "VERIFIER": "verifier"}
+ROLES = ("ISSUER", "VERIFIER")
 YEAR = timedelta(days=365)
 OPERATOR = "registry-operator-1"
 
 
-@dataclass(frozen=True)
-class Trust:
-    """A trust of the pilot and the dates its report prints."""
-
-    ods: str
-    name: str
-    alias: str
-    role: str
-    registered: str
-    locality: str = "GM Integrated Care"
-
-    @property
-    def service(self) -> str:
-        """Which service runs its entity in this demonstration."""
-        return {"ISSUER": "issuer", "VERIFIER": "verifier"}[self.role]
-
-
-CHRISTIE = Trust("RBV", "The Christie NHS Foundation Trust", "The Christie", "ISSUER", "2021-07-20")
-MANCHESTER = Trust(
-    "R0A",
-    "Manchester University NHS Foundation Trust",
-    "Manchester University Foundation Trust (MFT)",
-    "VERIFIER",
-    "2021-11-08",
-)
-
-
-def join(story: Story, stack: Stack, clients: Clients, trust: Trust) -> None:
-    """Take one trust from the invitation to a certificate and authority."""
-    operator = clients.machine
-    registry = stack.services["registry"].url
-    organisation = f"/api/v1/organisations/{trust.ods}"
-    operator.post(
-        registry,
-        "/api/v1/organisations",
-        {
-            "ods_code": trust.ods,
-            "name": trust.name,
-            "aliases": [trust.alias],
-            "locality": trust.locality,
-            "contacts": {
-                "hrd": "Office of the director of workforce",
-                "hr_team": f"staff.passport@{trust.ods.lower()}.example",
-            },
-            "actor": OPERATOR,
-        },
-    )
-    for step, details in _steps(trust).items():
-        operator.put(
-            registry,
-            f"{organisation}/steps/{step}",
+def join(
+    story: Story,
+    stack: Stack,
+    clients: Clients,
+    trust: Trust,
+    *,
+    sandbox: bool = False,
+    roles: Sequence[str] = ROLES,
+) -> None:
+    """Take one trust from the invitation to certificates and authority."""
+    invite(stack, clients.machine, trust, sandbox=sandbox)
+    for step, details in _steps().items():
+        record_step(
+            stack,
+            clients.machine,
+            trust,
+            step,
             {
                 "state": "DONE",
                 "done_on": trust.registered,
                 "evidence": f"pilot file {step.lower()}",
                 "details": details,
-                "actor": OPERATOR,
             },
-            if_match='"0"',
         )
-    entity_id = f"{stack.services[trust.service].url}/{trust.ods}"
+    for role in roles:
+        enrol(stack, clients, trust, role)
+    story.say(f"{trust.name}: governance recorded, keys made by its own services, certificates issued.")
+
+
+def invite(stack: Stack, operator: ManagementClient, trust: Trust, *, sandbox: bool = False) -> None:
+    """Add a trust to the network; its office is named, nobody in it."""
     operator.post(
-        registry,
-        f"{organisation}/entities",
-        {"role": trust.role, "entity_id": entity_id, "actor": OPERATOR},
+        stack.services["registry"].url,
+        "/api/v1/organisations",
+        {
+            "ods_code": trust.ods,
+            "name": trust.name,
+            "aliases": [trust.printed],
+            "locality": trust.locality,
+            "icb": trust.icb,
+            "contacts": {
+                "hrd": "Office of the director of workforce",
+                "ig_lead": "Information governance office",
+                "hr_team": f"staff.passport@{trust.ods.lower()}.example",
+            },
+            "sandbox": sandbox,
+            "actor": OPERATOR,
+        },
     )
-    code = operator.post(
-        registry, f"{organisation}/entities/{trust.role}/enrolment-codes", {"actor": OPERATOR}
-    )["code"]
-    stack.services[trust.service].command("tenant", "enrol", trust.ods, "--code", code)
-    story.say(f"{trust.name}: governance recorded, keys made by its own service, certificates issued.")
-    grants = f"{organisation}/entities/{trust.role}/authorisations"
-    for grant in _grants(stack, trust):
+
+
+def record_step(
+    stack: Stack, operator: ManagementClient, trust: Trust, step: str, said: dict[str, Any]
+) -> None:
+    """Record where an onboarding step stands."""
+    path = f"/api/v1/organisations/{trust.ods}/steps/{step}"
+    body = {"actor": OPERATOR, **said}
+    operator.put(stack.services["registry"].url, path, body, if_match='"0"')
+
+
+def enrol(stack: Stack, clients: Clients, trust: Trust, role: str) -> None:
+    """One entity of a trust: its own service makes the keys, two people give the authority."""
+    registry = stack.services["registry"].url
+    entities = f"/api/v1/organisations/{trust.ods}/entities"
+    service = stack.services[SERVICES[role]]
+    entity = {"role": role, "entity_id": f"{service.url}/{trust.ods}", "actor": OPERATOR}
+    clients.machine.post(registry, entities, entity)
+    code = clients.machine.post(registry, f"{entities}/{role}/enrolment-codes", {"actor": OPERATOR})["code"]
+    service.command("tenant", "enrol", trust.ods, "--code", code)
+    grants = f"{entities}/{role}/authorisations"
+    for grant in _grants(stack, role):
         proposed = clients.first.post(registry, grants, grant)
         clients.second.post(registry, f"{grants}/{proposed['id']}/approve")
-    story.say("One person proposes what it may do, a second person approves it.")
 
 
-def agree(stack: Stack, operator: ManagementClient) -> None:
-    """Record the workforce sharing agreement between the two trusts."""
+def agree(stack: Stack, operator: ManagementClient, trusts: Sequence[Trust] = (CHRISTIE, MANCHESTER)) -> None:
+    """Record the memorandum of understanding the directors of workforce have signed."""
     operator.post(
         stack.services["registry"].url,
         "/api/v1/agreements",
         {
             "type": "MOU",
             "version": "1",
-            "parties": [CHRISTIE.ods, MANCHESTER.ods],
-            "movement_types": [URGENT],
-            "max_days": 30,
+            "parties": [trust.ods for trust in trusts],
+            "movement_types": list(MOVEMENTS),
+            "max_days": 365,
             "effective": "2021-11-08",
             "actor": OPERATOR,
         },
     )
 
 
-def _steps(trust: Trust) -> dict[str, dict[str, Any]]:
-    steps: dict[str, dict[str, Any]] = {
+def pilot(story: Story, stack: Stack, clients: Clients) -> None:
+    """The eight trusts with the dates of table F1, and a ninth that waits for its own approval."""
+    for trust in PILOT:
+        join(story, stack, clients, trust)
+    agree(stack, clients.machine, PILOT)
+    story.say("The memorandum of understanding of all eight is recorded: four kinds of move, up to a year.")
+    invite(stack, clients.machine, NINTH)
+    details = {"ods_active": True}
+    done = {"state": "DONE", "done_on": NINTH.registered, "evidence": "pilot file", "details": details}
+    record_step(stack, clients.machine, NINTH, "REGISTRATION", done)
+    today = datetime.now(UTC).date()  # noqa: TID251  a program of its own
+    waiting = {
+        "state": "IN_PROGRESS",
+        "due": (today - timedelta(days=STUCK_DAYS - SLA_DAYS)).isoformat(),
+        "owner": "Trust IG lead",
+        "note": f"With the information governance office since {today - timedelta(days=STUCK_DAYS):%d %B %Y}",
+    }
+    record_step(stack, clients.machine, NINTH, "DPIA", waiting)
+    story.say(f"{NINTH.name} has waited {STUCK_DAYS} days for its own data protection assessment.")
+
+
+def hr_users(
+    stack: Stack, operator: ManagementClient, trust: Trust, people: dict[str, Sequence[str]]
+) -> None:
+    """Name a trust's HR users with their roles; their training was passed last month."""
+    passed_on = (datetime.now(UTC).date() - timedelta(days=30)).isoformat()  # noqa: TID251
+    for subject, roles in people.items():
+        body = {"roles": list(roles), "training_passed_on": passed_on, "actor": OPERATOR}
+        path = f"/api/v1/organisations/{trust.ods}/hr-users/{subject}"
+        operator.put(stack.services["registry"].url, path, body, if_match='"0"')
+
+
+def _steps() -> dict[str, dict[str, Any]]:
+    return {
         "REGISTRATION": {"ods_active": True},
         "DPIA": {"approved_by_ig_lead": True},
         "TERMS_OF_USE": {},
         "MOU": {},
         "HR_TRAINING": {"trained_issuers": 2, "trained_verifiers": 2, "mfa": True, "cover": "DEPUTY"},
+        "ESR_LINK": {"method": "API"},
+        "TEST_ISSUE": {},
         "TEST_VERIFY": {},
     }
-    if trust.role == "ISSUER":
-        steps |= {"ESR_LINK": {"method": "API"}, "TEST_ISSUE": {}}
-    return steps
 
 
-def _grants(stack: Stack, trust: Trust) -> list[dict[str, Any]]:
+def _grants(stack: Stack, role: str) -> list[dict[str, Any]]:
     now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251  a program of its own
     period = {
         "valid_from": (now - timedelta(minutes=5)).isoformat().replace("+00:00", "Z"),
@@ -136,20 +168,20 @@ def _grants(stack: Stack, trust: Trust) -> list[dict[str, Any]]:
     base = f"{stack.services['registry'].url}/vct"
     grants = []
     for kind in catalogue.TYPES.values():
-        if trust.role == "VERIFIER" and kind.issued_by == "host":
+        if role == "VERIFIER" and kind.issued_by == "host":
             continue  # its own record: a host does not ask for it
         grant: dict[str, Any] = {**period, "vct": catalogue.vct(base, kind.name, kind.version)}
-        if trust.role == "ISSUER":
+        if role == "ISSUER":
             grant |= {"action": "issue", "max_validity_s": int((2 * YEAR).total_seconds())}
         else:
             top = sorted({claim.path[0] for claim in kind.claims} - {"portrait", "provenance"})
-            grant |= {"action": "ask", "claims": [[name] for name in top], "purposes": [URGENT]}
+            grant |= {"action": "ask", "claims": [[name] for name in top], "purposes": list(MOVEMENTS)}
         grants.append(grant)
     return grants
 
 
 def live(story: Story, stack: Stack, operator: ManagementClient) -> None:
-    """Both trusts are live, and the services have heard of it."""
+    """The trusts are live, and the services have heard of it."""
     registry = stack.services["registry"].url
     register.published(stack, operator)
     listed = {entry["ods_code"]: entry for entry in operator.http.get(f"{registry}/register").json()["items"]}

@@ -9,8 +9,9 @@ from pathlib import Path
 from deploy.demo import issuing, moving, people
 from deploy.demo.holder import Holder, WalletRefused
 from deploy.demo.moving import BASE, HOST_HR, Decided
-from deploy.demo.onboarding import CHRISTIE, OPERATOR
+from deploy.demo.onboarding import OPERATOR
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE
 from deploy.dev import register
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.demo import onboarding
-from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story, Unexpected
+from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev import clients
 from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, PORTS, STOP_WITHIN_S, Stack, StackError

@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.demo import onboarding
-from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev import clients
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack, free_ports

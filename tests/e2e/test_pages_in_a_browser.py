@@ -9,8 +9,8 @@ import re
 import pytest
 
 from deploy.demo import issuing, moving, people
-from deploy.demo.onboarding import CHRISTIE, MANCHESTER
 from deploy.demo.story import Story
+from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from passport_testkit import browser as browsers
 from passport_testkit.browser import NARROW, WIDE, Tab
 

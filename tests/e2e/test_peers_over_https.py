@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from deploy.demo import issuing, moving, people
-from deploy.demo.onboarding import CHRISTIE
+from deploy.demo.trusts import CHRISTIE
 from passport_shared.formats import sd_jwt
 from passport_testkit import node
 from passport_testkit.keys import key, private_jwk

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.demo import issuing, people
-from deploy.demo.onboarding import CHRISTIE
+from deploy.demo.trusts import CHRISTIE
 from passport_shared.formats import jose
 from passport_shared.formats.freshness import ISSUER_STATUS_LIST_CHANGE_PUBLISHED_WITHIN
 from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
