@@ -16,12 +16,22 @@ from fastapi import FastAPI
 
 from passport_issuer.context import Context, Secrets
 from passport_issuer.errors import PROBLEMS
-from passport_issuer.http import federation, offer_page, oid4vci, openapi, status_lists
+from passport_issuer.http import (
+    federation,
+    invitation_page,
+    notice_outbox_page,
+    offer_page,
+    oid4vci,
+    openapi,
+    status_lists,
+)
 from passport_issuer.http import releases as release_messages
 from passport_issuer.http.management import (
     assignments,
     checks,
     identity_sessions,
+    invitations,
+    notices,
     offers,
     passports,
     placements,
@@ -29,12 +39,13 @@ from passport_issuer.http.management import (
     staff,
     training,
 )
-from passport_issuer.operations import leavers
+from passport_issuer.operations import leavers, notice_sending, renewals
 from passport_issuer.operations.couriers import notice_means
 from passport_issuer.operations.placements import tidy as tidy_placements
 from passport_issuer.operations.status_lists import tend
 from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
+from passport_issuer.rules.notices import NoticeChannel
 from passport_issuer.settings import IssuerSettings
 from passport_issuer.store import tables
 from passport_shared.formats.clock import Clock
@@ -74,6 +85,8 @@ SWEEP_EVERY = timedelta(seconds=30)
 RELEASES_EVERY = timedelta(seconds=15)
 PLACEMENTS_EVERY = timedelta(seconds=60)
 PURGE_EVERY = timedelta(minutes=10)
+NOTICES_EVERY = timedelta(minutes=1)
+RENEWALS_EVERY = timedelta(hours=1)
 EVENTS_EVERY = timedelta(seconds=1)
 EVENTS_KEPT = timedelta(days=400)
 
@@ -125,7 +138,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         allow_private=settings.environment is not Environment.PRODUCTION,
     )
     try:
-        notices = notice_means(settings, db, clock, outbound)
+        means = notice_means(settings, db, clock, outbound)
     except ValueError as error:
         raise CannotServe(str(error)) from None
     await db.open()
@@ -176,7 +189,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             nonces=await keys.secret("nonces"),
             pages=await keys.secret("pages"),
         ),
-        notices=notices,
+        notices=means,
     )
 
 
@@ -217,12 +230,19 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, watch, authenticator, app.state.sealer)
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
+        # One runner per channel: a mail server that hangs delays no text message and no other work.
+        senders = [
+            Runner(ctx.db, tables.jobs, ctx.clock, handlers=notice_sending.handlers(ctx, channel))
+            for channel in NoticeChannel
+        ]
         if given.background:
-            await app.state.runner.start()
+            for runner in (app.state.runner, *senders):
+                await runner.start()
         try:
             yield
         finally:
-            await app.state.runner.stop()
+            for runner in (app.state.runner, *senders):
+                await runner.stop()
             await close_context(ctx)
 
     app: FastAPI = create_app(
@@ -240,6 +260,8 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             identity_sessions.router,
             offers.router,
             passports.router,
+            invitations.router,
+            notices.router,
             releases.router,
             placements.router,
         ],
@@ -247,6 +269,8 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             *oid4vci.routes(),
             *status_lists.routes(),
             *offer_page.routes(),
+            *invitation_page.routes(),
+            *notice_outbox_page.routes(),
             *release_messages.routes(),
             *federation.routes(),
             *stylesheet_routes(),
@@ -279,6 +303,8 @@ def _periodics(
         Periodic(name="placements.tidy", every=PLACEMENTS_EVERY, run=lambda: tidy_placements(ctx)),
         Periodic(name="seal", every=timedelta(seconds=1), run=sealer.run),
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
+        Periodic(name="notices", every=NOTICES_EVERY, run=lambda: notice_sending.tend(ctx)),
+        Periodic(name="renewals", every=RENEWALS_EVERY, run=lambda: renewals.announce(ctx)),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passport_issuer.rules.metadata import PRE_AUTHORIZED_CODE
+from passport_shared.wire.release import RELEASE_MEDIA_TYPE, RELEASE_REQUEST_MEDIA_TYPE
 
 _TAG = ["OpenID4VCI"]
 _ODS = {
@@ -106,6 +107,7 @@ _NOTIFICATION = {
     },
 }
 _STRING = {"type": "string"}
+_ASKED = {"release_request": _STRING, "release_uri": _STRING, "state": _STRING}
 _PAGE = {"text/html": {"schema": _STRING}}
 _PAGE_FORM = {
     "required": True,
@@ -143,7 +145,60 @@ def _page(summary: str, operation_id: str, answers: dict[str, str], **more: Any)
     }
 
 
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": _PROBLEM}
+
+
+RELEASE_PATHS: dict[str, Any] = {
+    "/{ods}/release-requests": {
+        "post": {
+            "tags": ["Between trusts"],
+            "summary": "A host asks for the release of a member of staff",
+            "description": (
+                "The body is a compact JWS of `typ` `staff-passport-release-request+jwt`, signed with the "
+                "federation key of the host's verifier. The same request again is answered alike."
+            ),
+            "operationId": "ask_release",
+            "parameters": [_ODS],
+            "security": [],
+            "requestBody": {"required": True, "content": {RELEASE_REQUEST_MEDIA_TYPE: {"schema": _STRING}}},
+            "responses": {
+                "201": _json("Taken", _ASKED),
+                "200": _json("Taken before", _ASKED),
+                "400": _problem("release_request_refused: `errors` names the rule"),
+                "403": _problem("requester_not_authorised"),
+                "404": _problem("There is no such tenant"),
+                "409": _problem("release_request_reused"),
+                "413": _problem("too_large"),
+                "415": _problem("unsupported_media_type"),
+                "429": _problem("too_many_requests"),
+                "503": _problem("register_too_old"),
+            },
+        }
+    },
+    "/{ods}/releases/{release_id}": {
+        "get": {
+            "tags": ["Between trusts"],
+            "summary": "The newest signed Release",
+            "operationId": "read_release",
+            "parameters": [_ODS, _parameter("release_id")],
+            "security": [],
+            "responses": {
+                "200": {"description": "The Release", "content": {RELEASE_MEDIA_TYPE: {"schema": _STRING}}},
+                "202": _json("Nobody has answered yet", {"state": _STRING}),
+                "304": {"description": "Unchanged since the ETag"},
+                "404": _problem("There is no such release"),
+                "410": _problem("release_request_expired"),
+            },
+        }
+    },
+}
+
 PATHS: dict[str, Any] = {
+    **RELEASE_PATHS,
     "/.well-known/openid-credential-issuer/{ods}": {
         "get": _operation(
             "Credential Issuer Metadata (OpenID4VCI 1.0 §12.2)",

@@ -21,7 +21,9 @@ from passport_issuer.rules.releases import AGREED, CaseState
 from passport_issuer.rules.validity import london_day
 from passport_issuer.store import releases as store
 from passport_issuer.store.releases import Case
-from passport_issuer.store.staff import get_staff
+from passport_issuer.store.staff import get_staff, set_leaving_date
+from passport_shared.service.auth import Actor
+from passport_shared.service.problems import NotFound
 from passport_shared.service.tenancy import Tenant
 
 SYSTEM = {"system": "release.leavers"}
@@ -73,6 +75,36 @@ async def _move_end(
     holder_ref = await releases.holder_ref_of(conn, moved)
     await release_documents.reserve(ctx, conn, tenant, moved, limits=limits, holder_ref=holder_ref)
     return moved
+
+
+async def set_date(
+    ctx: Context, tenant: Tenant, staff_id: str, leaving: date | None, actor: Actor
+) -> list[str]:
+    """Record or clear a last day of employment; ids of the releases that changed with it.
+
+    Raises:
+        NotFound.
+    """
+    now = ctx.clock.now()
+    async with ctx.db.write() as conn:
+        if not await set_leaving_date(conn, tenant.ods, staff_id, leaving, now):
+            raise NotFound
+        await ctx.audit.record(
+            conn,
+            kind="staff.leaving_date_set" if leaving else "staff.leaving_date_cleared",
+            subject_ref=staff_id,
+            actor=actor.as_dict(),
+            organisation=tenant.ods,
+        )
+        changed = await apply(ctx, conn, tenant, staff_id, actor.as_dict())
+    await sign_changed(ctx, changed)
+    return [case.id for case in changed]
+
+
+async def sign_changed(ctx: Context, changed: list[Case]) -> None:
+    """Sign the Releases of cases that changed, after the commit."""
+    for case in changed:
+        await releases.sign_now(ctx, case)
 
 
 async def tend(ctx: Context) -> int:

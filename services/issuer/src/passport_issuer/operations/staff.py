@@ -8,6 +8,7 @@ from typing import Any
 
 from passport_issuer.context import Context
 from passport_issuer.errors import EXTERNAL_ID_TAKEN
+from passport_issuer.operations import leavers
 from passport_issuer.rules.records import StaffMember
 from passport_issuer.store import staff as store
 from passport_issuer.store.rows import Duplicate, VersionChanged
@@ -100,14 +101,18 @@ async def replace_details(
         updated_at=ctx.clock.now(),
         **{name: values[name] for name in STAFF_FIELDS},
     )
+    tenant = await ctx.tenants.get(read.ods)
+    assert tenant is not None  # noqa: S101 - the row names it
     try:
         async with ctx.db.write() as conn:
             await store.replace_staff(conn, changed, expected_version=read.version)
             await _record(ctx, conn, "staff.changed", changed, caller, fields=_differing(read, changed))
+            released = await leavers.apply(ctx, conn, tenant, changed.id, by(caller))
     except VersionChanged:
         raise PreconditionFailed from None
     except Duplicate:
         raise _taken() from None
+    await leavers.sign_changed(ctx, released)
     return changed
 
 

@@ -1,7 +1,7 @@
 """Tidying that follows from time alone, safe to run at any moment and by any replica.
 
 Reservations that never became credentials are ended, as a signature may exist; offers expire and forget the
-claims they held; used nonces go when they can no longer be replayed.
+claims they held; release requests nobody answered expire; used nonces go when they can no longer be replayed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from passport_issuer.context import Context
+from passport_issuer.operations import releases
 from passport_issuer.store import credentials, nonces, offers
 
 # Longer than any request lives: a reservation this old belongs to a process that is gone.
@@ -32,6 +33,7 @@ async def sweep(ctx: Context) -> Swept:
     now = ctx.clock.now()
     abandoned = await _abandon(ctx, now)
     expired = await _expire(ctx, now)
+    await releases.expire(ctx)
     async with ctx.db.write() as conn:
         forgotten = await nonces.forget(conn, now)
     return Swept(abandoned=abandoned, expired_offers=expired, forgotten_nonces=forgotten)

@@ -10,6 +10,7 @@ from typing import Any
 
 from passport_issuer.rules.credential_request import BATCH_SIZE
 from passport_shared.wire import catalogue
+from passport_shared.wire.release import RELEASE_ENDPOINT_MEMBER, RELEASE_REQUEST_PATH
 
 PRE_AUTHORIZED_CODE = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
 
@@ -57,7 +58,10 @@ def federation_metadata(entity_id: str, name: str, vct_base: str) -> dict[str, A
         for key, entry in issuer["credential_configurations_supported"].items()
     }
     return {
-        "federation_entity": {"organization_name": name},
+        "federation_entity": {
+            "organization_name": name,
+            RELEASE_ENDPOINT_MEMBER: f"{entity_id}{RELEASE_REQUEST_PATH}",
+        },
         "openid_credential_issuer": {**issuer, "client_registration_types_supported": ["automatic"]},
         "oauth_authorization_server": authorization_server_metadata(entity_id),
     }

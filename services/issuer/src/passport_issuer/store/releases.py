@@ -368,7 +368,7 @@ async def staff_names(conn: AsyncConnection, ods: str) -> list[Named]:
     staff = t.staff
     query = (
         select(staff.c.id, staff.c.legal_given, staff.c.legal_family, staff.c.preferred_name)
-        .where(staff.c.ods == ods, staff.c.employment_status != "LEFT")
+        .where(staff.c.ods == ods, staff.c.employment_status != "LEFT", ~staff.c.visiting)
         .order_by(staff.c.id)
     )
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -52,6 +53,19 @@ async def _write_external_ids(conn: AsyncConnection, staff: StaffMember) -> None
         if is_unique_violation(error):
             raise Duplicate from None
         raise
+
+
+async def set_leaving_date(
+    conn: AsyncConnection, ods: str, staff_id: str, leaving: date | None, now: datetime
+) -> bool:
+    """Write a person's last day of employment; whether there is such a person."""
+    table = t.staff
+    changed = await conn.execute(
+        update(table)
+        .where(table.c.ods == ods, table.c.id == staff_id, ~table.c.visiting)
+        .values(leaving_date=leaving, version=table.c.version + 1, updated_at=now)
+    )
+    return changed.rowcount == 1
 
 
 async def get_staff(conn: AsyncConnection, ods: str, staff_id: str) -> StaffMember | None:
