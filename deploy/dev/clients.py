@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from deploy.dev.management import ManagementClient, http_client
 from deploy.dev.stack import Stack
 from passport_registry.clients.tokens import read_client_key
+from passport_shared.service.clock import MovableClock
 
 MACHINE, FIRST, SECOND = "sandbox", "first-person", "second-person"
 
@@ -32,9 +33,9 @@ def create(stack: Stack) -> Clients:
 
 def read(stack: Stack) -> Clients:
     """The clients of a stack that has them."""
-    http = http_client(stack.tls.ca)
+    http, clock = http_client(stack.tls.ca), MovableClock(stack.clock_file)
     machine, first, second = (
-        ManagementClient(*read_client_key(stack.folder / f"{client_id}.json"), http)
+        ManagementClient(*read_client_key(stack.folder / f"{client_id}.json"), http, clock)
         for client_id in (MACHINE, FIRST, SECOND)
     )
     return Clients(machine, first, second)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from passport_shared.formats.clock import Clock
 from passport_shared.formats.jose import SigningKey
+from passport_shared.service.clock import SystemClock
 from passport_shared.wire.clients import ASSERTION_TYPE, client_assertion
 
 TOKEN_MARGIN = timedelta(seconds=60)
@@ -41,6 +43,7 @@ class ManagementClient:
     client_id: str
     key: SigningKey
     http: httpx.Client
+    clock: Clock = field(default_factory=SystemClock)
     _tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     def call(
@@ -75,7 +78,7 @@ class ManagementClient:
 
     def token(self, service: str) -> str:
         """An access token of a service (its base URL), renewed a minute before it ends."""
-        now = datetime.now(UTC)  # noqa: TID251  a program of its own, outside the services
+        now = self.clock.now()
         token, until = self._tokens.get(service, ("", now))
         if now + TOKEN_MARGIN < until:
             return token

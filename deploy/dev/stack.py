@@ -159,6 +159,7 @@ class Stack:
             "OUTBOUND_ALLOW": allow,
             # a sandbox shows at once what a network shows within half a minute
             "REGISTRY_POLL": "2",
+            "CLOCK_FILE": str(self.clock_file.resolve()),
         }
         own = {f"PASSPORT_{name.upper()}_{key}": value for key, value in settings.items()}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
