@@ -231,13 +231,13 @@ async def open_link(ctx: Context, tenant: Tenant, token: str, browser: str) -> b
 
 async def expire_links(ctx: Context, conn: AsyncConnection, staff_id: str | None = None) -> None:
     """Close the links whose time is over, of one person or of everybody, in the caller's transaction."""
-    for ods, invitation_id in await store.expire(conn, ctx.clock.now(), staff_id):
+    for expired in await store.expire(conn, ctx.clock.now(), staff_id):
         await ctx.audit.record(
             conn,
             kind="invitation.expired",
-            subject_ref=invitation_id,
+            subject_ref=expired.id,
             actor={"system": "notices"},
-            organisation=ods,
+            organisation=expired.ods,
         )
 
 

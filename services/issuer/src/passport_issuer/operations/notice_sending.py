@@ -229,8 +229,10 @@ async def tend(ctx: Context) -> None:
         await expire_links(ctx, conn)
     async with ctx.db.write() as conn:
         given_up = await store.fail_given_up(conn, now)
-    for notice_id, ods in given_up:
-        log.warning("notice.failed", notice_id=notice_id, reason="attempts_exhausted", organisation=ods)
+    for failed in given_up:
+        log.warning(
+            "notice.failed", notice_id=failed.id, reason="attempts_exhausted", organisation=failed.ods
+        )
     async with ctx.db.write() as conn:
         await store.forget_ended(conn, now - KEPT)
         await invitations.forget_ended(conn, now - KEPT)

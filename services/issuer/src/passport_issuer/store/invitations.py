@@ -84,7 +84,8 @@ async def open_once(
         .values(state=InvitationState.OPENED.value, opened_at=now, browser_hash=browser_hash)
         .returning(invitations.c.id)
     )
-    return opened.scalar_one_or_none()
+    invitation_id: str | None = opened.scalar_one_or_none()
+    return invitation_id
 
 
 async def send_draft(

@@ -14,11 +14,13 @@ from passport_issuer.http.management.fields import (
     Day,
     Flag,
     Instant,
+    Line,
     None_,
     Received,
     Sent,
 )
 from passport_issuer.http.management.staff import tagged
+from passport_issuer.operations import appointments
 from passport_issuer.operations import evidence as operations
 from passport_issuer.rules.records import (
     Channel,
@@ -26,6 +28,7 @@ from passport_issuer.rules.records import (
     SessionResult,
 )
 from passport_shared.service.auth import actor_of
+from passport_shared.service.etags import IfMatch, etag_of, require_match
 from passport_shared.service.paging import Page, Paging
 from passport_shared.service.routes import management_router
 
@@ -33,11 +36,12 @@ router = management_router(f"{PREFIX}/staff/{{staff_id}}", tags=["Checks and tra
 
 
 class SessionBody(Received):
-    """An appointment; the link to join is the trust's own."""
+    """An appointment; the link to join is the trust's own. The person is told of a time to come."""
 
     channel: Channel
     scheduled_for: Instant | None = None
     join_url: Annotated[str, StringConstraints(pattern=r"^https://[\x21-\x7e]{1,500}$")] | None = None
+    place: Line | None = Field(default=None, examples=["HR office, Oak Road"])
     actor: ActorField
 
 
@@ -66,6 +70,7 @@ class SessionView(Sent):
     channel: Channel
     scheduled_for: datetime | None
     join_url: str | None
+    place: str | None
     documents: list[dict[str, Any]]
     face_matched: bool
     originals_seen_in_person_on: date | None
@@ -119,6 +124,27 @@ async def get_session(
 ) -> SessionView:
     """One identity session."""
     session = await operations.get(found.ctx, found.tenant, IdentitySession, staff_id, session_id)
+    tagged(response, session.version)
+    return SessionView.model_validate(session)
+
+
+@router.put(
+    "/identity-sessions/{session_id}", operation_id="move_identity_session", summary="Move an appointment"
+)
+async def move_session(
+    staff_id: str,
+    session_id: str,
+    body: SessionBody,
+    response: Response,
+    found: Annotated[Access, Depends(access("identity-sessions:write"))],
+    if_match: IfMatch = None,
+) -> SessionView:
+    """Give an appointment that has not been held another time, way or place; the person is told."""
+    actor = actor_of(found.caller, body.actor)
+    read = await operations.get(found.ctx, found.tenant, IdentitySession, staff_id, session_id)
+    require_match(if_match, etag_of(read.version))
+    values = body.model_dump(exclude={"actor"})
+    session = await appointments.reschedule(found.ctx, found.tenant, read, values, actor)
     tagged(response, session.version)
     return SessionView.model_validate(session)
 
