@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 
+import httpx
 from fastapi import FastAPI
 
-from passport_issuer.context import Context, Secrets
+from passport_issuer.clients.workforce import WorkforceClients
+from passport_issuer.clients.workforce_credentials import Tokens
+from passport_issuer.context import Context, Secrets, Workforce
 from passport_issuer.errors import PROBLEMS
 from passport_issuer.http import (
     federation,
@@ -98,6 +101,7 @@ class Parts:
     clock: Clock = field(default_factory=SystemClock)
     outbound: Outbound | None = None
     clients: KnownClients | None = None
+    workforce: httpx.AsyncBaseTransport | None = None
     background: bool = True
 
 
@@ -190,12 +194,22 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             pages=await keys.secret("pages"),
         ),
         notices=means,
+        workforce=Workforce(
+            clients=WorkforceClients(
+                ca_file=settings.tls_ca_file,
+                allow=settings.outbound_allow,
+                production=settings.environment is Environment.PRODUCTION,
+                transport=parts.workforce,
+            ),
+            tokens=Tokens(),
+        ),
     )
 
 
 async def close_context(ctx: Context) -> None:
     """Close what a context holds."""
     await ctx.outbound.close()
+    await ctx.workforce.clients.close()
     await ctx.db.close()
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from passport_issuer.clients.mail import Courier
+from passport_issuer.clients.workforce import WorkforceClients
+from passport_issuer.clients.workforce_credentials import Tokens
 from passport_issuer.rules.notices import NoticeChannel
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
@@ -46,6 +48,14 @@ class NoticeMeans:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workforce:
+    """How workforce systems are reached: an outbound client per connection, and the tokens they gave."""
+
+    clients: WorkforceClients
+    tokens: Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """The issuer's means; ``vct_base`` is what every type of this network begins with."""
 
@@ -69,3 +79,4 @@ class Context:
     hr_users: HrUsers
     secrets: Secrets
     notices: NoticeMeans
+    workforce: Workforce

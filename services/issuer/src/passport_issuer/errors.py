@@ -150,6 +150,78 @@ OFFERS_PAUSED = Problem(
     ),
 )
 
+CONNECTION_NAME_TAKEN = Problem(
+    slug="connection_name_taken",
+    title="Another connection has this name",
+    status=409,
+    explanation="Names tell people which system is meant; each is used once within a trust.",
+)
+CONNECTION_IN_USE = Problem(
+    slug="connection_in_use",
+    title="The connection is in use",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "People are linked through the connection, or the change would make it lead to another kind of "
+        "system. Unlink the people first, or add another connection."
+    ),
+)
+CONNECTION_PAUSED = Problem(
+    slug="connection_paused",
+    title="The connection is paused",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Somebody of the trust has paused it. Set its state to ACTIVE to use it again.",
+)
+WORKFORCE_SYSTEM_FAILED = Problem(
+    slug="workforce_system_failed",
+    title="The workforce system gave no usable answer",
+    status=503,
+    retryable=True,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "The detail says how it failed. Only this connection is affected. Try again, test the connection, or "
+        "record what is needed by hand with evidence."
+    ),
+)
+LINK_TAKEN = Problem(
+    slug="link_taken",
+    title="Another member of staff is linked to this person",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "One person of a workforce system is one member of staff. The detail names both; nothing was merged "
+        "or moved. Find out which link is right, and unlink the other."
+    ),
+)
+DIFFERENCES_NOT_ACCEPTED = Problem(
+    slug="differences_not_accepted",
+    title="The two records differ and nobody has said why that is in order",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "`errors` names what differs. If it is the same person all the same, send `differences_accepted` with "
+        "the reason and which evidence was seen."
+    ),
+)
+NOTHING_LINKED = Problem(
+    slug="nothing_linked",
+    title="The person is linked to no workforce system",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Search a connection for the person and choose the right candidate, or record by hand.",
+)
+ITEM_NOT_USABLE = Problem(
+    slug="item_not_usable",
+    title="An item cannot be applied",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation=(
+        "`errors` names the items: not usable (the gathering says why), or of a source that was refused as a "
+        "whole. Nothing was applied. Leave them out, or record by hand with evidence."
+    ),
+)
+
 PROBLEMS = (
     CHANNEL_NOT_AVAILABLE,
     OFFERS_PAUSED,
@@ -166,6 +238,14 @@ PROBLEMS = (
     RELEASE_REQUEST_EXPIRED,
     PERSON_NOT_LINKED,
     SEPARATION_OF_DUTIES,
+    CONNECTION_NAME_TAKEN,
+    CONNECTION_IN_USE,
+    CONNECTION_PAUSED,
+    WORKFORCE_SYSTEM_FAILED,
+    LINK_TAKEN,
+    DIFFERENCES_NOT_ACCEPTED,
+    NOTHING_LINKED,
+    ITEM_NOT_USABLE,
 )
 
 
