@@ -244,6 +244,7 @@ async def running_issuer(
     types: tuple[str, ...] = tuple(TYPES),
     tenants: tuple[str, ...] = ("RBV",),
     at: datetime | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[IssuerBench]:
     """An issuer with enrolled tenants, its snapshot read and its status lists published."""
     clock = FrozenClock() if at is None else FrozenClock(at)
@@ -251,9 +252,9 @@ async def running_issuer(
     wire = RegistryWire(registry, types=types)
     client = api_client("rbv-hr-system", organisation="RBV", scopes=scopes_of("issuer"))
     clients = ClientsSimulator(client)
-    settings = issuer_settings(folder, database_url, registry.trust_file.as_bytes())
+    configured = issuer_settings(folder, database_url, registry.trust_file.as_bytes(), **(settings or {}))
     parts = Parts(clock=clock, outbound=Outbound(transport=wire), clients=clients, background=False)
-    app = build(settings, parts)
+    app = build(configured, parts)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
