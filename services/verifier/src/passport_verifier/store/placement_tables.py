@@ -52,8 +52,6 @@ placements = Table(
     Column("holder_jkt", Text, nullable=False),
     # What the credential says of the post: the host's words, nothing about the person.
     Column("post", JsonText, nullable=False),
-    Column("induction_on", Date),
-    Column("induction_by", JsonText),
     Column("begun_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("ended_by", JsonText),
@@ -113,6 +111,8 @@ watched_lists = Table(
     Column("seen_iat", UtcDateTime),
     Column("comparing_iat", UtcDateTime),
     Column("compared_to", Text),
+    # Whether the watches know that the list has grown old.
+    Column("stale_seen", Boolean, nullable=False),
 )
 
 watched_issuers = Table(

@@ -63,8 +63,6 @@ def _placements() -> None:
         _text("decision_id", nullable=False),
         _text("holder_jkt", nullable=False),
         _json("post", nullable=False),
-        sa.Column("induction_on", sa.Date(), nullable=True),
-        _json("induction_by"),
         _instant("begun_at"),
         _instant("ended_at"),
         _json("ended_by"),
@@ -139,6 +137,7 @@ def _watches() -> None:
         _instant("seen_iat"),
         _instant("comparing_iat"),
         _text("compared_to"),
+        sa.Column("stale_seen", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("uri", name=op.f("pk_watched_lists")),
     )
     op.create_table(
