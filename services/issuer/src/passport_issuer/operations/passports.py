@@ -68,29 +68,51 @@ async def hold(ctx: Context, tenant: Tenant, passport_id: str, reason: ReasonCod
     Raises:
         NotFound, WrongState.
     """
+    passport = await get(ctx, tenant, passport_id)
+    async with ctx.db.write() as conn:
+        if not await hold_in(ctx, conn, passport, reason, actor.ref, actor.as_dict()):
+            raise WrongState(f"The passport is {passport.state.value}.")
+    return await get(ctx, tenant, passport_id)
+
+
+async def hold_in(
+    ctx: Context,
+    conn: AsyncConnection,
+    passport: Passport,
+    reason: ReasonCode,
+    by: str,
+    actor: Mapping[str, Any],
+) -> bool:
+    """Put a passport on hold inside the caller's transaction; whether it was not before.
+
+    Args:
+        by: who asked, as the notice says it.
+        actor: who asked, as the audit says it.
+    """
     live = (PassportState.INVITED, PassportState.IDENTITY_PENDING, PassportState.ACTIVE)
-
-    owner = await get(ctx, tenant, passport_id)
-
-    async def change(conn: AsyncConnection) -> bool:
-        held = await passports.change_state(
-            conn, passport_id, come_from=live, to=PassportState.ON_HOLD, reason=reason
-        )
-        if held:
-            kind = NoticeKind.ON_HOLD
-            await notices.queue(
-                ctx,
-                conn,
-                kind=kind,
-                ods=owner.ods,
-                staff_id=owner.staff_id,
-                about=passport_id,
-                by=actor.ref,
-            )
-        return held
-
-    details = {"reason_code": reason.value}
-    return await _change(ctx, tenant, passport_id, change, "passport.held", details, actor)
+    if not await passports.change_state(
+        conn, passport.id, come_from=live, to=PassportState.ON_HOLD, reason=reason
+    ):
+        return False
+    await notices.queue(
+        ctx,
+        conn,
+        kind=NoticeKind.ON_HOLD,
+        ods=passport.ods,
+        staff_id=passport.staff_id,
+        about=passport.id,
+        by=by,
+    )
+    await credentials.touch_passport(conn, passport.id)
+    await ctx.audit.record(
+        conn,
+        kind="passport.held",
+        subject_ref=passport.id,
+        actor=actor,
+        organisation=passport.ods,
+        details={"reason_code": reason.value},
+    )
+    return True
 
 
 async def reinstate(ctx: Context, tenant: Tenant, passport_id: str, actor: Actor) -> Passport:

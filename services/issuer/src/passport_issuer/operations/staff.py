@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_issuer.context import Context
 from passport_issuer.errors import EXTERNAL_ID_TAKEN
 from passport_issuer.operations import leavers
@@ -113,6 +115,33 @@ async def replace_details(
     except Duplicate:
         raise _taken() from None
     await leavers.sign_changed(ctx, released)
+    return changed
+
+
+async def change_in(
+    ctx: Context,
+    conn: AsyncConnection,
+    read: StaffMember,
+    changes: Mapping[str, Any],
+    actor: Mapping[str, Any],
+) -> StaffMember:
+    """Change single details inside the caller's transaction, for an actor that is no API client.
+
+    What the change means for releases is the caller's to apply (``leavers``).
+
+    Raises:
+        VersionChanged: somebody changed the person since they were read.
+    """
+    changed = replace(read, **changes, version=read.version + 1, updated_at=ctx.clock.now())
+    await store.replace_staff(conn, changed, expected_version=read.version)
+    await ctx.audit.record(
+        conn,
+        kind="staff.changed",
+        subject_ref=changed.id,
+        actor=actor,
+        organisation=changed.ods,
+        details={"fields": _differing(read, changed)},
+    )
     return changed
 
 
