@@ -29,9 +29,11 @@ __all__ = [
     "AskingTooMuch",
     "AwaitingReturn",
     "Conflict",
+    "EmployerNotFound",
     "FieldError",
     "GateNotPassed",
     "Invalid",
+    "NotAcceptable",
     "NotEnrolled",
     "NotFound",
     "PassportError",
@@ -41,6 +43,7 @@ __all__ = [
     "PreconditionRequired",
     "RecordedAgreementNotAllowed",
     "RegisterTooOld",
+    "SecondPersonNeeded",
     "TooManyRequests",
     "Unavailable",
     "UnknownPolicy",
@@ -98,6 +101,22 @@ _AWAITING_RETURN = Problem(
         "A request on the same device counts only when the answer returns to the browser it was started in."
     ),
 )
+_SECOND_PERSON = Problem(
+    slug="second_person_needed",
+    title="A second person must approve",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="What a host asks for, and what it accepts with a reason, takes two people. Somebody other "
+    "than the one who proposed must approve.",
+)
+_NOT_ACCEPTABLE = Problem(
+    slug="not_acceptable_with_reason",
+    title="This cannot be accepted with a reason",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Only what the policy asks for as assurance, and refers to a person, can be accepted with a "
+    "reason. What is needed for safety never can: somebody has to put it right.",
+)
 _WAS_RECHECKED = Problem(
     slug="was_rechecked",
     title="A newer decision replaces this one",
@@ -123,6 +142,14 @@ _GATE_NOT_PASSED = Problem(
     explanation="The detail names the gate (G-A to G-H) and what to do next. "
     "`GET …/movements/{id}/gates` shows all of them, in both languages.",
 )
+_EMPLOYER_NOT_FOUND = Problem(
+    slug="employing_trust_not_found",
+    title="The network register knows no entity that may answer for the employing trust",
+    status=409,
+    who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
+    explanation="Either the ODS code is wrong, or the trust has no current entry as an issuer, or it is "
+    "suspended. The release can be asked for when the register lists it.",
+)
 _RECORDED_NOT_ALLOWED = Problem(
     slug="recorded_agreement_not_allowed",
     title="The staff member has to agree themselves",
@@ -133,6 +160,7 @@ _RECORDED_NOT_ALLOWED = Problem(
 )
 
 PROBLEMS = (
+    _EMPLOYER_NOT_FOUND,
     _GATE_NOT_PASSED,
     _RECORDED_NOT_ALLOWED,
     _ASKING_TOO_MUCH,
@@ -142,6 +170,8 @@ PROBLEMS = (
     _PERSON_NOT_MATCHING,
     _AWAITING_RETURN,
     _WAS_RECHECKED,
+    _SECOND_PERSON,
+    _NOT_ACCEPTABLE,
     _REGISTER_TOO_OLD,
 )
 
@@ -188,6 +218,20 @@ class AwaitingReturn(PassportError):
         super().__init__(_AWAITING_RETURN, "The answer has not returned to the browser that started it.")
 
 
+class SecondPersonNeeded(PassportError):
+    """409: the one who proposed cannot approve."""
+
+    def __init__(self) -> None:
+        super().__init__(_SECOND_PERSON, "Somebody else has to approve this.")
+
+
+class NotAcceptable(PassportError):
+    """409: a finding that no reason overrides (R-14)."""
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(_NOT_ACCEPTABLE, detail, field=field)
+
+
 class WasRechecked(PassportError):
     """409: a newer decision exists."""
 
@@ -211,6 +255,13 @@ class GateNotPassed(PassportError):
         then = gate_words.next_step(gate, "en-GB")
         super().__init__(_GATE_NOT_PASSED, f"{gate.code}: {said} {then or ''}".strip())
         self.gate = gate
+
+
+class EmployerNotFound(PassportError):
+    """409: nobody in the register may answer for the employing trust."""
+
+    def __init__(self) -> None:
+        super().__init__(_EMPLOYER_NOT_FOUND, "The employing trust cannot be asked through the network.")
 
 
 class RecordedAgreementNotAllowed(PassportError):

@@ -122,6 +122,7 @@ class Snapshot:
         self._status_tokens = documents.status_tokens
         self._entities: dict[str, SnapshotEntity] = {}
         self._status: dict[str, StatusToken] = {}
+        self._of_organisation: dict[str, tuple[str, ...]] | None = None
         self._status_keys = _status_keys(anchor)
 
     @classmethod
@@ -171,6 +172,18 @@ class Snapshot:
     def entity_ids(self) -> tuple[str, ...]:
         """Every entity the snapshot lists, not yet verified."""
         return tuple(self._entries)
+
+    def entities_of(self, ods_code: str) -> tuple[str, ...]:
+        """Entities the snapshot lists for an organisation, not yet verified: ask `entity` and its mark."""
+        if self._of_organisation is None:
+            found: dict[str, tuple[str, ...]] = {}
+            for entity_id, entry in self._entries.items():
+                organisation = entry.get("organisation")
+                code = organisation.get("ods_code") if isinstance(organisation, Mapping) else None
+                if isinstance(code, str):
+                    found[code] = (*found.get(code, ()), entity_id)
+            self._of_organisation = found
+        return self._of_organisation.get(ods_code, ())
 
     def age(self, now: datetime) -> timedelta:
         """How long ago the registry signed this; never negative."""

@@ -1,7 +1,7 @@
 """The gates of a movement as it stands: facts read, judged by ``rules.gates``, refused by name.
 
-Who asks for a guarded step calls ``check`` with what is stored; the same facts are what a movement's state is
-derived from (``movement_progress``). The register's word about an HR user (G-B) is asked for in ``hr_user``.
+Who takes a guarded step in a transaction of its own calls ``check_held`` there; for another step ``check_step``
+reads and refuses. The same facts are what a movement's state is derived from (``movement_progress``).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,10 +19,11 @@ from passport_shared.service.kek import KekError
 from passport_shared.wire.release import ReleaseState
 from passport_verifier.context import Context
 from passport_verifier.errors import GateNotPassed
+from passport_verifier.operations import agreements
 from passport_verifier.operations.hr_users import hr_user_answer
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules import gates
-from passport_verifier.rules.gates import AgreementTerms, Gate, GateFacts, Step
+from passport_verifier.rules.gates import AgreementTerms, Gate, GateFacts, HrUserAnswer, Step
 from passport_verifier.rules.movement_state import Answer, ReleaseStanding
 from passport_verifier.rules.movement_types import HOST_KINDS, ApprovalKind, movement_type
 from passport_verifier.store import approvals, placements, releases, shown_decisions
@@ -30,9 +32,6 @@ from passport_verifier.store.movements import Movement
 from passport_verifier.store.placements import PlacementState
 from passport_verifier.store.releases import StoredRelease
 from passport_verifier.store.shown_decisions import ShownDecision
-
-STEP_OF_KIND = ApprovalKind.HOST_HR
-"""Confirming a decision is host HR's word about a movement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +75,9 @@ class Standing:
         return kind is ApprovalKind.HOST_HR and self.shown is not None
 
 
-async def standing(ctx: Context, conn: AsyncConnection, movement: Movement) -> Standing:
+async def standing(
+    ctx: Context, conn: AsyncConnection, movement: Movement, *, register_usable: bool = True
+) -> Standing:
     """A movement as it stands, read with the given connection; a writer holds the movement's row."""
     said = await approvals.newest_of(conn, movement.id)
     release = await releases.newest_of(conn, movement.id)
@@ -85,11 +86,12 @@ async def standing(ctx: Context, conn: AsyncConnection, movement: Movement) -> S
     placement = await placements.state_of(conn, movement.id)
     same, unknown = _same_person(ctx, movement, release, presented)
     staff = said.get(ApprovalKind.STAFF)
+    opted_in = await approvals.cover_opt_in(conn, movement.id, movement.terms_version)
     facts = GateFacts(
         start=movement.start,
         end=movement.last_day,
         agreement=agreement_terms(movement),
-        register_usable=True,
+        register_usable=register_usable,
         max_days=_max_days(movement),
         staff=_staff_answer(movement, staff),
         staff_terms_changed=bool(
@@ -100,7 +102,7 @@ async def standing(ctx: Context, conn: AsyncConnection, movement: Movement) -> S
         same_person=same,
         person_unknown=unknown,
         cover_reason=movement.details.get("cover_reason", "NONE"),
-        cover_opt_in=bool(staff and staff.decision is Answer.AGREED and staff.cover_opt_in),
+        cover_opt_in=_staff_answer(movement, staff) is Answer.AGREED and opted_in,
         said=_who_said(movement, said, shown),
         staff_refs=frozenset({staff.staff_ref} if staff and staff.staff_ref else ()),
         inducted_on=movement.inducted_on,
@@ -122,8 +124,6 @@ def agreement_terms(movement: Movement) -> AgreementTerms | None:
 
 def terms_of(stored: Mapping[str, Any]) -> AgreementTerms:
     """An agreement as it is stored with a movement."""
-    from datetime import date
-
     return AgreementTerms(
         id=stored["id"],
         type=stored["type"],
@@ -196,28 +196,62 @@ def _who_said(
     return found
 
 
-async def check(
-    ctx: Context,
+def check_held(
     found: Standing,
     step: Step,
     *,
     actor: Actor | None = None,
     acting_as: ApprovalKind | None = None,
+    hr_user: HrUserAnswer | None = None,
 ) -> None:
-    """Refuse a step before which a gate does not hold.
+    """Refuse a step before which a gate does not hold, within the transaction that takes it.
+
+    Args:
+        found: the movement as it stands, its row held.
+        step: what is about to be done.
+        actor: who does it.
+        acting_as: for whom at the host.
+        hr_user: what the register says of them (``hr_users.hr_user_answer``, asked before the transaction).
 
     Raises:
-        GateNotPassed: names the first such gate and what to do next.
+        GateNotPassed: names the first gate that does not hold and what to do next.
     """
-    facts = found.facts
-    if actor is not None:
-        facts = replace(facts, acting=actor.ref, acting_as=acting_as)
-        facts = replace(facts, hr_user=await hr_user_answer(ctx, found.movement, actor, step))
+    facts = replace(found.facts, acting=actor.ref if actor else None, acting_as=acting_as, hr_user=hr_user)
     closed = gates.closed(facts, step)
     if closed is not None:
         raise GateNotPassed(closed)
 
 
-def judged(found: Standing) -> tuple[Gate, ...]:
-    """Every gate of a movement as it stands."""
-    return gates.gates(found.facts)
+async def check_step(ctx: Context, movement: Movement, step: Step, *, actor: Actor | None = None) -> Movement:
+    """Read a movement as it stands, refuse a guarded step, and return the movement with its agreement settled.
+
+    For a step that is not taken in the same transaction; what a transaction takes itself is checked in it.
+
+    Raises:
+        GateNotPassed: names the first gate that does not hold and what to do next.
+    """
+    choice = await agreements.current(ctx, movement)
+    movement = await agreements.settle(ctx, movement)
+    async with ctx.db.read() as conn:
+        found = await standing(ctx, conn, movement, register_usable=choice.register_usable)
+    acting_as = _KIND_OF_STEP.get(step)
+    hr_user = await hr_user_answer(ctx, movement, actor, acting_as) if actor else None
+    check_held(found, step, actor=actor, acting_as=acting_as, hr_user=hr_user)
+    return movement
+
+
+_KIND_OF_STEP = {Step.CONFIRM: ApprovalKind.HOST_HR}
+"""Confirming a decision is host HR's word about a movement."""
+
+
+async def judged(ctx: Context, movement: Movement, *, actor: Actor | None = None) -> tuple[Gate, ...]:
+    """Every gate of a movement as it stands, for who asks."""
+    choice = await agreements.current(ctx, movement)
+    movement = replace(movement, agreement=choice.agreement)
+    async with ctx.db.read() as conn:
+        found = await standing(ctx, conn, movement, register_usable=choice.register_usable)
+    facts = found.facts
+    if actor is not None:
+        answer = await hr_user_answer(ctx, movement, actor, ApprovalKind.HOST_HR)
+        facts = replace(facts, hr_user=answer)
+    return gates.gates(facts)

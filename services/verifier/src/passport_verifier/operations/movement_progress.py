@@ -7,6 +7,9 @@ stored by then, and writes, audits and tells the change; so whatever comes first
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.auth import Actor
@@ -37,8 +40,16 @@ _PHASES = {
 }
 
 
-async def refresh(ctx: Context, conn: AsyncConnection, movement_id: str, *, actor: Actor) -> MovementState:
+async def refresh(
+    ctx: Context, conn: AsyncConnection, movement_id: str, *, actor: Actor | Mapping[str, Any]
+) -> MovementState:
     """Derive a movement's state anew, in the caller's transaction; the state it has now.
+
+    Args:
+        ctx: the verifier.
+        conn: the caller's transaction, with what has changed already written.
+        movement_id: the movement.
+        actor: who changed it, for the audit log; a mapping for a wallet or a page.
 
     Raises:
         NotFound: there is no such movement.
@@ -70,7 +81,11 @@ async def progress(ctx: Context, conn: AsyncConnection, found: Standing) -> Prog
 
 
 async def _change(
-    ctx: Context, conn: AsyncConnection, movement: Movement, state: MovementState, actor: Actor
+    ctx: Context,
+    conn: AsyncConnection,
+    movement: Movement,
+    state: MovementState,
+    actor: Actor | Mapping[str, Any],
 ) -> None:
     now = ctx.clock.now()
     await movements.touch(conn, movement.id, at=now, values={"state": state})
@@ -80,7 +95,7 @@ async def _change(
         conn,
         kind="movement.state_changed",
         subject_ref=movement.id,
-        actor=actor.as_dict(),
+        actor=actor.as_dict() if isinstance(actor, Actor) else actor,
         organisation=movement.ods,
         details={"from": movement.state, "to": state},
     )

@@ -7,8 +7,10 @@ placement. Why somebody declines is neither asked nor stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +25,7 @@ from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod,
 from passport_verifier.store import approvals, movements
 from passport_verifier.store.approvals import Approval
 from passport_verifier.store.movements import Movement
+from passport_verifier.store.requests import PresentationRequest
 
 LEEWAY = timedelta(minutes=1)
 OLDEST_RECORDED = timedelta(days=7)
@@ -53,7 +56,12 @@ class Said:
 
 
 async def agree(
-    ctx: Context, ods: str, movement_id: str, said: Said, by: Actor, claim: Claim | None = None
+    ctx: Context,
+    ods: str,
+    movement_id: str,
+    said: Said,
+    by: Actor | Mapping[str, Any],
+    claim: Claim | None = None,
 ) -> MovementState:
     """The staff member agrees; the movement's state afterwards.
 
@@ -67,7 +75,12 @@ async def agree(
 
 
 async def decline(
-    ctx: Context, ods: str, movement_id: str, said: Said, by: Actor, claim: Claim | None = None
+    ctx: Context,
+    ods: str,
+    movement_id: str,
+    said: Said,
+    by: Actor | Mapping[str, Any],
+    claim: Claim | None = None,
 ) -> MovementState:
     """The staff member does not agree; nobody is told why.
 
@@ -78,7 +91,12 @@ async def decline(
 
 
 async def withdraw(
-    ctx: Context, ods: str, movement_id: str, said: Said, by: Actor, claim: Claim | None = None
+    ctx: Context,
+    ods: str,
+    movement_id: str,
+    said: Said,
+    by: Actor | Mapping[str, Any],
+    claim: Claim | None = None,
 ) -> MovementState:
     """The staff member takes their agreement back, before or during the placement.
 
@@ -94,7 +112,7 @@ async def _answer(
     movement_id: str,
     answer: Answer,
     said: Said,
-    by: Actor,
+    by: Actor | Mapping[str, Any],
     claim: Claim | None,
 ) -> MovementState:
     async with ctx.db.write() as conn:
@@ -111,7 +129,7 @@ async def answer_in(
     movement_id: str,
     answer: Answer,
     said: Said,
-    by: Actor,
+    by: Actor | Mapping[str, Any],
 ) -> MovementState:
     """Write an answer down in the caller's transaction; the movement's state afterwards.
 
@@ -132,7 +150,7 @@ async def answer_in(
         decision=answer,
         method=said.method,
         at=said.at or now,
-        actor=by.as_dict(),
+        actor=_who(by),
         channel=said.channel,
         cover_opt_in=said.cover_opt_in if answer is Answer.AGREED else None,
         staff_ref=said.staff_ref,
@@ -145,12 +163,44 @@ async def answer_in(
         conn,
         kind=f"staff_agreement.{_PARTICIPLES[answer]}",
         subject_ref=movement.id,
-        actor=by.as_dict(),
+        actor=_who(by),
         organisation=ods,
         details={"method": said.method, "terms_version": movement.terms_version},
     )
     return await refresh(ctx, conn, movement.id, actor=by)
 
+
+def _who(by: Actor | Mapping[str, Any]) -> Mapping[str, Any]:
+    return by.as_dict() if isinstance(by, Actor) else by
+
+
+def agreement_by_presenting(request: PresentationRequest, at: datetime) -> Approval | None:
+    """What a staff member says who answers a movement's request: yes to its host, days and duties.
+
+    None for a request without a movement, or whose purpose did not name them.
+    """
+    if request.movement_id is None or request.terms_version is None or request.duties is None:
+        return None
+    return Approval(
+        id=new_id(),
+        ods=request.ods,
+        movement_id=request.movement_id,
+        terms_version=request.terms_version,
+        kind=ApprovalKind.STAFF,
+        decision=Answer.AGREED,
+        method=ApprovalMethod.PRESENTATION,
+        at=at,
+        actor=WALLET,
+        channel=request.channel,
+        cover_opt_in=None,
+        staff_ref=None,
+        source_id=request.id,
+        recorded_at=at,
+    )
+
+
+WALLET = {"ref": "wallet", "client_id": "wallet", "kind": "WALLET", "asserted": False}
+"""The actor of what a staff member's wallet does."""
 
 _PARTICIPLES = {Answer.AGREED: "given", Answer.DECLINED: "declined", Answer.WITHDRAWN: "withdrawn"}
 

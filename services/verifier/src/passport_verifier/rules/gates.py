@@ -95,7 +95,7 @@ class GateFacts:
         start: first day.
         end: last day, as capped.
         agreement: the agreement that covers the movement, None where none does.
-        agreement_expected: what would be covered by what: False where the register's copy cannot be used.
+        register_usable: False where the register's copy is too old to name an agreement.
         max_days: the longest stay, from the agreement or the movement type.
         staff: the staff member's newest answer to these terms.
         staff_terms_changed: the newest agreement was to earlier terms.
@@ -103,10 +103,11 @@ class GateFacts:
         release_end: last day it releases.
         same_person: whether the released person is the one who presented; None where nothing can be compared,
             because nobody has presented or nothing is released.
-        person_unknown: somebody presented, but too little was kept to compare.
+        person_unknown: somebody presented, but too little was kept to compare (answers of earlier versions).
         cover_reason: why the move is needed.
         cover_opt_in: the staff member said that covering such an absence is right for them.
         said: who said what at the host, by the reference of the person.
+        staff_refs: the staff member's own references, as far as they are known.
         inducted_on: day of the local induction.
         hr_user: about who acts; None where nobody does.
         acting: the reference of who acts, and ``acting_as`` what for.

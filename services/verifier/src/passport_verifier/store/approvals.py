@@ -80,6 +80,22 @@ async def newest_of(conn: AsyncConnection, movement_id: str) -> dict[ApprovalKin
     return {found.kind: found for found in map(_approval, rows)}
 
 
+async def cover_opt_in(conn: AsyncConnection, movement_id: str, terms_version: int) -> bool:
+    """Whether the staff member said, when last asked about these terms, that covering an absence is right."""
+    query = (
+        select(approvals.c.cover_opt_in)
+        .where(
+            approvals.c.movement_id == movement_id,
+            approvals.c.kind == ApprovalKind.STAFF,
+            approvals.c.terms_version == terms_version,
+            approvals.c.cover_opt_in.is_not(None),
+        )
+        .order_by(approvals.c.id.desc())
+        .limit(1)
+    )
+    return bool((await conn.execute(query)).scalar_one_or_none())
+
+
 async def newest_of_many(
     conn: AsyncConnection, movement_ids: list[str]
 ) -> dict[str, dict[ApprovalKind, Approval]]:

@@ -35,7 +35,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from passport_shared.service.db import Database, JsonText, UtcDateTime
+from passport_verifier.store.approvals import Approval, approval_row
 from passport_verifier.store.decisions import Whole, condition_rows, decision_row, reliance_rows
+from passport_verifier.store.release_tables import approvals
 from passport_verifier.store.requests import RequestState
 from passport_verifier.store.tables import audit, conditions, decisions, presentation_requests, reliances
 
@@ -47,6 +49,7 @@ async def record_answer(
     audit_entry: Mapping[str, Any],
     response_code_hash: str | None,
     now: datetime,
+    approval: Approval | None = None,
 ) -> bool:
     """Take the request and store the decision; False if somebody answered first, or it ran out.
 
@@ -56,11 +59,13 @@ async def record_answer(
         audit_entry: the row of the audit log, stored with it.
         response_code_hash: hash of the code in the redirect of a same-device request.
         now: when the answer was received, against which the request's end is judged.
+        approval: the staff member's agreement to the movement the request is for.
     """
     decision_id = whole.decision.id
     rows: dict[Table, Sequence[Mapping[str, Any]]] = {
         reliances: reliance_rows(decision_id, whole.reliances),
         conditions: condition_rows(decision_id, whole.conditions),
+        approvals: [approval_row(approval)] if approval is not None else [],
     }
     decision = decision_row(whole.decision)
     params: dict[str, Any] = {
@@ -178,6 +183,7 @@ def _postgresql() -> Select[Any]:
         _one_row(decisions, "d_", taken),
         _many_rows(reliances, taken),
         _many_rows(conditions, taken),
+        _many_rows(approvals, taken),
         _one_row(audit.entries, "a_", taken),
     ]
     return select(taken.c.id).add_cte(*steps)

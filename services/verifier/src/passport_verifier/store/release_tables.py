@@ -126,6 +126,8 @@ releases = Table(
     Column("signed_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+    # The decision about another person for which both trusts' HR teams were told of the mismatch.
+    Column("mismatch_with", Text),
     UniqueConstraint("request_id", "serial"),
 )
 Index("ix_releases_movement_id", releases.c.movement_id, releases.c.id)

@@ -42,6 +42,13 @@ class StoredRelease:
     signed_at: datetime
     expires_at: datetime
     received_at: datetime
+    mismatch_with: str | None = None
+
+    @property
+    def not_before(self) -> date | None:
+        """The first day it releases, where a limit names one."""
+        days = [date.fromisoformat(limit["date"]) for limit in self.limits if limit["code"] == "NOT_BEFORE"]
+        return max(days, default=None)
 
 
 def _release(row: RowMapping) -> StoredRelease:
@@ -87,6 +94,14 @@ async def newest_of_many(conn: AsyncConnection, movement_ids: list[str]) -> dict
     )
     rows = (await conn.execute(select(releases).join(newest, newest.c.id == releases.c.id))).mappings()
     return {found.movement_id: found for found in map(_release, rows)}
+
+
+async def tell_mismatch(conn: AsyncConnection, release_id: str, decision_id: str) -> bool:
+    """Note that a mismatch with a decision is told; whether it was not before."""
+    statement = update(releases).where(
+        releases.c.id == release_id, releases.c.mismatch_with.is_distinct_from(decision_id)
+    )
+    return (await conn.execute(statement.values(mismatch_with=decision_id))).rowcount == 1
 
 
 async def cap_end(conn: AsyncConnection, movement_id: str, end: date | None, at: datetime) -> bool:

@@ -143,6 +143,7 @@ def _releases() -> None:
         sa.Column("signed_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("received_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("mismatch_with", sa.Text(), nullable=True),
         *_of_movement("releases"),
         sa.ForeignKeyConstraint(
             ["request_id"], ["release_requests.id"], name=op.f("fk_releases_request_id_release_requests")
@@ -170,7 +171,9 @@ def _licences() -> None:
         sa.Column("made_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("ended_at", UtcDateTime(timezone=True), nullable=True),
         *_of_movement(table),
-        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f(f"fk_{table}_release_id_releases")),
+        sa.ForeignKeyConstraint(
+            ["release_id"], ["releases.id"], name=op.f(f"fk_{table}_release_id_releases")
+        ),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["decisions.id"], name=op.f(f"fk_{table}_decision_id_decisions")
         ),
