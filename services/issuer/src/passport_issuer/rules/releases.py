@@ -16,6 +16,7 @@ from enum import StrEnum
 from passport_issuer.rules.records import StaffMember
 from passport_shared.wire.release import AnswerDecision, Limit, LimitCode
 
+_APOSTROPHES = "'\u2018\u2019\u02bc"
 LEAVING_TEXT = "The employing trust releases until the last day of employment."
 
 
@@ -124,8 +125,7 @@ def could_be(staff: Named, given_name: str, family_name: str) -> bool:
 
 
 def _words(name: str) -> frozenset[str]:
+    """The words of a name without case, accents and apostrophes; a hyphen parts two."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
-    plain = "".join(
-        " " if not char.isalnum() else char for char in decomposed if not unicodedata.combining(char)
-    )
-    return frozenset(plain.split())
+    kept = (char for char in decomposed if not unicodedata.combining(char) and char not in _APOSTROPHES)
+    return frozenset("".join(char if char.isalnum() else " " for char in kept).split())
