@@ -72,6 +72,48 @@ def surgeon(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+NUMBERS = {"GMC": GMC_NUMBER, "NMC": "12A3456E", "HCPC": "DT012345"}
+"""An invented registration number of each regulator the defaults name."""
+
+
+def evidence_for(policy: HostPolicy, **changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Datasets that meet a policy in everything; a change is merged into its type's dataset."""
+    profile = policy.profile
+    regulator = profile.regulators[0]
+    found = surgeon(
+        DbsOutcome={
+            "level": profile.dbs_level,
+            "workforce": "BOTH",
+            "barred_lists": sorted(profile.barred_lists_needed),
+            "certificate_issued_on": "2025-02-11",
+        },
+        ProfessionalRegistration={
+            "regulator": regulator,
+            "number": NUMBERS[regulator],
+            "licence_to_practise": True if profile.licence_required else "NA",
+        },
+        OccupationalHealth={
+            "role_category": profile.oh_role_categories[0],
+            "epp_cleared": "YES" if profile.epp else "NA",
+        },
+        CoreSkills={
+            "skills": {
+                row.subject: skill(row.levels[0], COMPLETED) for row in policy.rows if row.subject is not None
+            }
+        },
+    )
+    for name, claims in changes.items():
+        found[name] = {**found[name], **claims}
+    return found
+
+
+def look_up_for(policy: HostPolicy, status: str = "REGISTERED", **more: Any) -> RegisterLookUp:
+    """The host's look-up of the number `evidence_for` shows."""
+    regulator = policy.profile.regulators[0]
+    values = {"regulator": regulator, "number_commitment": commit(f"{regulator}|{NUMBERS[regulator]}")}
+    return look_up(status, **{**values, **more})
+
+
 def look_up(status: str = "REGISTERED", *, hours: float = 3, **more: Any) -> RegisterLookUp:
     """The host's look-up, some hours before the decision."""
     values: dict[str, Any] = {
@@ -98,17 +140,20 @@ def case(
     standings: dict[str, CredentialStanding] | None = None,
     policy: HostPolicy | None = None,
     employing_ods: str | None = "RBV",
+    decided_at: datetime = DECIDED_AT,
+    released_until: date | None = None,
 ) -> Case:
     """A case from datasets as a wallet would disclose them."""
     policy = policy or urgent_policy()
-    shown = copy.deepcopy(surgeon() if datasets is None else datasets)
+    shown = copy.deepcopy(evidence_for(policy) if datasets is None else datasets)
     return Case(
         policy=policy,
         first_day=first_day,
         last_day=last_day or first_day,
         employing_ods=employing_ods,
-        decided_at=DECIDED_AT,
+        decided_at=decided_at,
         facts={name: facts_of(name, claims, policy, commit) for name, claims in shown.items()},
         credentials={**{name: good_standing() for name in shown}, **(standings or {})},
-        look_ups=(look_up(),) if look_ups is None else look_ups,
+        look_ups=(look_up_for(policy),) if look_ups is None else look_ups,
+        released_until=released_until,
     )

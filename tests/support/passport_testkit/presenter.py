@@ -20,8 +20,9 @@ from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.sd_jwt_vc import issue_credential
 from passport_shared.formats.status_list import StatusList, sign_token
 from passport_shared.wire import catalogue
-from passport_testkit.cases import surgeon
+from passport_testkit.cases import evidence_for, surgeon
 from passport_testkit.network import CHRISTIE, TrustRegistrySimulator, vct
+from passport_verifier.rules.policies import HostPolicy
 
 ALL_TYPES = catalogue.EMPLOYER_TYPES
 Spoiler = Callable[[Any], Any]
@@ -154,6 +155,12 @@ class Presenter:
         self.held[name] = Held(name, token, held, idx)
         return self.held[name]
 
+    def hold_for(self, policy: HostPolicy, **changes: Mapping[str, Any]) -> Presenter:
+        """Receive a passport that meets a policy in everything; `changes` by type."""
+        for name, claims in evidence_for(policy).items():
+            self.hold(name, **{**claims, **changes.get(name, {})})
+        return self
+
     def hold_everything(self, **changes: Mapping[str, Any]) -> Presenter:
         """Receive the whole passport; `changes` by type."""
         for name in ALL_TYPES:
@@ -161,13 +168,26 @@ class Presenter:
         return self
 
     def vp_token(self, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """A presentation of everything asked for that is held."""
+        """A presentation of everything asked for that is held; what is optional only where it can be met."""
         found: dict[str, Any] = {}
+        sets = request["dcql_query"].get("credential_sets", [])
+        optional = {ids[0] for one in sets if not one.get("required", True) for ids in one["options"]}
         for query in request["dcql_query"]["credentials"]:
             name = query["meta"]["vct_values"][0].split("/")[-2]
-            if name in self.held:
-                found[query["id"]] = [self.present(self.held[name], query, request, now)]
+            if name not in self.held:
+                continue
+            if query["id"] in optional and not self.meets(self.held[name], query):
+                continue
+            found[query["id"]] = [self.present(self.held[name], query, request, now)]
         return found
+
+    def meets(self, held: Held, query: Mapping[str, Any]) -> bool:
+        """Whether one of a query's claim sets can be shown."""
+        can = set(sd_jwt.disclosable_paths(held.token)) - self.withheld
+        paths = {claim.get("id"): tuple(claim["path"]) for claim in query["claims"]}
+        always = {tuple(claim.path) for claim in catalogue.TYPES[held.name].claims if not claim.disclosable}
+        sets = query.get("claim_sets") or [list(paths)]
+        return any({paths[name] for name in wanted} <= can | always for wanted in sets)
 
     def present(self, held: Held, query: Mapping[str, Any], request: Mapping[str, Any], now: datetime) -> str:
         """One presentation with its key binding."""

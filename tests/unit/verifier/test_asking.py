@@ -8,15 +8,19 @@ from importlib import resources
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from passport_shared.formats import dcql
 from passport_shared.wire import catalogue
-from passport_testkit.cases import all_skills, case, commit, look_up, surgeon, urgent_policy
+from passport_testkit.cases import all_skills, case, commit, evidence_for, look_up, surgeon, urgent_policy
 from passport_testkit.datasets import skill
 from passport_verifier.rules import asking, wording
 from passport_verifier.rules.decision import judge
 from passport_verifier.rules.evidence import facts_of
-from passport_verifier.rules.outcome import Outcome, Party, Reason, Words
-from passport_verifier.rules.policies import parse, policies
+from passport_verifier.rules.outcome import Need, Outcome, Party, Reason, Words
+from passport_verifier.rules.parts import PART_OF_QUERY, parts, type_of
+from passport_verifier.rules.policies import HostPolicy, parse, policies
 
 BASE = "https://registry.example/vct"
 NEVER_SAID = (
@@ -37,14 +41,74 @@ def query() -> dict[str, Any]:
     return asking.dcql_query(urgent_policy(), vct_base=BASE, employing_ods="RBV")
 
 
-def test_one_query_per_type_in_one_required_set():
+REQUIRED = [
+    "staff_identity",
+    "employment",
+    "right_to_work",
+    "dbs_outcome",
+    "professional_registration",
+    "occupational_health",
+    "core_skills",
+]
+
+
+def test_one_query_per_type_in_one_required_set_and_the_rest_of_a_long_card_optional():
     found = query()
-    assert [entry["id"] for entry in found["credentials"]] == list(asking.TYPE_OF_QUERY)
-    assert found["credential_sets"] == [{"options": [list(asking.TYPE_OF_QUERY)], "required": True}]
+    assert [entry["id"] for entry in found["credentials"]] == [*REQUIRED, "core_skills_2"]
+    assert found["credential_sets"] == [
+        {"options": [REQUIRED], "required": True},
+        {"options": [["core_skills_2"]], "required": False},
+    ]
     for entry in found["credentials"]:
-        name = asking.TYPE_OF_QUERY[entry["id"]]
+        name = type_of(PART_OF_QUERY[entry["id"]])
         assert entry["meta"] == {"vct_values": [f"{BASE}/{name}/1"]}
         assert ["holder_ref"] in [claim["path"] for claim in entry["claims"]]
+
+
+@pytest.mark.parametrize("policy", policies().values(), ids=list(policies()))
+def test_every_query_is_one_that_a_wallet_can_read(policy: HostPolicy):
+    found = asking.dcql_query(policy, vct_base=BASE, employing_ods="RBV")
+    parsed = dcql.parse_query(found)
+    assert len(parsed.credentials) == len(parts(policy))
+    assert len(json.dumps(found)) < 16_384
+    for entry in parsed.credentials:
+        assert len(entry.claim_sets) <= 32
+    required = {row.credential for row in policy.rows if row.need is Need.SAFETY}
+    [needed] = [one for one in parsed.credential_sets if one.required]
+    assert {type_of(PART_OF_QUERY[query_id]) for query_id in needed.options[0]} == required
+
+
+@pytest.mark.parametrize("policy", policies().values(), ids=list(policies()))
+def test_every_subject_is_asked_in_exactly_one_query(policy: HostPolicy):
+    found = asking.dcql_query(policy, vct_base=BASE, employing_ods="RBV")
+    asked = [
+        claim["path"][1]
+        for entry in found["credentials"]
+        for claim in entry["claims"]
+        if claim["path"][0] == "skills"
+    ]
+    assert sorted(asked) == sorted(row.subject for row in policy.rows if row.subject)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_wallet_that_lacks_subjects_shows_all_the_others(data: st.DataObject):
+    policy = data.draw(st.sampled_from(list(policies().values())))
+    subjects = [row.subject for row in policy.rows if row.subject and row.need is Need.ASSURANCE]
+    lacking = data.draw(st.sets(st.sampled_from(subjects)))
+    shown = evidence_for(policy)
+    for subject in lacking:
+        del shown["CoreSkills"]["skills"][subject]
+    held = [
+        dcql.Credential(key=name, vct=f"{BASE}/{name}/1", claims=claims) for name, claims in shown.items()
+    ]
+    parsed = dcql.parse_query(asking.dcql_query(policy, vct_base=BASE, employing_ods="RBV"))
+    selection = dcql.select(parsed, held)
+    assert selection.can_answer
+    given_paths = {path for found in selection.chosen.values() for one in found for path in one.paths}
+    given_subjects = {path[1] for path in given_paths if path[0] == "skills"}
+    held_subjects = {row.subject for row in policy.rows if row.subject} - lacking
+    assert given_subjects == held_subjects
 
 
 def test_the_identity_claims_are_asked_of_the_identity_alone():
@@ -54,13 +118,28 @@ def test_the_identity_claims_are_asked_of_the_identity_alone():
 
 
 def test_core_skills_are_asked_by_subject_and_only_two_are_required():
-    skills = next(entry for entry in query()["credentials"] if entry["id"] == "core_skills")
-    assert {"path": ["skills", "FS"], "id": "skills_FS"} in skills["claims"]
-    sets = skills["claim_sets"]
-    assert sets[0] == [claim["id"] for claim in skills["claims"]]
-    assert sets[-1] == ["holder_ref", "skills_IPC", "skills_RES"]
-    assert [claim for claim in sets[0] if claim != "skills_FS"] in sets
-    assert len(sets) == len({tuple(one) for one in sets})
+    first, second = (entry for entry in query()["credentials"] if entry["id"].startswith("core_skills"))
+    assert {"path": ["skills", "FS"], "id": "skills_FS"} in first["claims"]
+    assert first["claim_sets"][0] == [claim["id"] for claim in first["claims"]]
+    assert first["claim_sets"][-1] == ["holder_ref", "skills_IPC", "skills_RES"]
+    assert len(first["claim_sets"]) == 2**5
+    assert {"skills_IPC", "skills_RES"} & {claim["id"] for claim in second["claims"]} == set()
+    # Of a card that is not required, nothing but its reference is not worth asking for.
+    assert len(second["claim_sets"]) == 2**4 - 1
+    assert ["holder_ref"] not in second["claim_sets"]
+
+
+def test_nobody_is_asked_for_what_the_profile_does_not_need():
+    asked = {
+        policy.id: {path[0] for entry in asking.asked(policy) for path in entry.paths}
+        for policy in policies().values()
+    }
+    for policy in policies().values():
+        paths, profile = asked[policy.id], policy.profile
+        assert ("barred_lists" in paths) == profile.regulated_activity
+        assert ("epp_cleared" in paths) == profile.epp
+        assert ("licence_to_practise" in paths) == profile.licence_required
+        assert ("certificate_issued_on" in paths) == (profile.dbs_max_age_months is not None)
 
 
 def test_the_employment_asked_for_is_the_employing_trusts():
@@ -74,7 +153,7 @@ def test_a_type_needed_only_for_assurance_is_an_optional_credential_set():
         row["need"] = "ASSURANCE" if row["rule"] == "R-12" else row["need"]
     found = asking.dcql_query(parse(json.dumps(data)), vct_base=BASE, employing_ods=None)
     assert {"options": [["core_skills"]], "required": False} in found["credential_sets"]
-    assert "core_skills" not in found["credential_sets"][0]["options"][0]
+    assert found["credential_sets"][0]["options"] == [REQUIRED[:-1]]
 
 
 def test_every_claim_asked_for_exists_in_the_catalogue():
@@ -99,7 +178,9 @@ def test_facts_keep_what_rules_read_and_commit_to_the_number():
         "registration_status",
         "licence_to_practise",
         "checked_on",
+        "renewal_due",
         "number_commitment",
+        "number_has_form",
     }
     identity = facts_of("StaffIdentity", surgeon()["StaffIdentity"], urgent_policy(), commit)
     assert set(identity) == {"identity_scheme", "gpg45_level", "originals_seen_in_person_on"}

@@ -20,6 +20,7 @@ from passport_shared.service.limits import RateLimiter
 from passport_shared.service.outbox import Outbox
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
+from passport_verifier.rules.policies import HostPolicy
 from passport_verifier.settings import VerifierSettings
 from passport_verifier.store.status_memory import StatusMemory
 
@@ -29,7 +30,8 @@ class Context:
     """One verifier with the network it belongs to.
 
     ``known_chains`` are thumbprints of issuers' certificates that are stored already, so far as this process
-    has seen: about one per issuer.
+    has seen: about one per issuer. ``compiled_policies`` are hosts' approved policy versions by version id,
+    as far as this process has needed them; they never change.
     """
 
     settings: VerifierSettings
@@ -51,3 +53,4 @@ class Context:
     directory: RegistryClients
     hr_users: HrUsers
     known_chains: set[str] = field(default_factory=set)
+    compiled_policies: dict[str, HostPolicy] = field(default_factory=dict)

@@ -45,3 +45,8 @@ class VerifierSettings(ServiceSettings):
         description="Id under which the registry knows this service as an API client (its key: "
         "`passport-verifier client-key`); without it no activity is reported and no other service is called.",
     )
+    asserted_four_eyes: bool = Field(
+        default=False,
+        description="Let two actors that machine clients name count as four eyes; otherwise only two person "
+        "clients do.",
+    )

@@ -17,11 +17,11 @@ from passport_shared.formats.ids import random_token
 from passport_shared.service.pages import Pages, choose_locale, qr_svg
 from passport_shared.service.tenancy import Tenant
 from passport_verifier.context import Context
-from passport_verifier.operations import returning
+from passport_verifier.operations import policies, returning
 from passport_verifier.operations.presentation_requests import by_link, links, purpose_text
 from passport_verifier.rules import wording
 from passport_verifier.rules.asking import in_words
-from passport_verifier.rules.policies import policies
+from passport_verifier.rules.policies import HostPolicy
 from passport_verifier.store.requests import Flow, PresentationRequest, RequestState
 
 PACKAGE = "passport_verifier"
@@ -53,7 +53,8 @@ async def request_page(request: Request) -> Response:
     browser = request.cookies.get(BROWSER_COOKIE) or random_token(24)
     if found.flow is Flow.SAME_DEVICE and not await returning.start(ctx, found, browser):
         return pages.message(request, "elsewhere", status=409, host=tenant.name)
-    response = _request_page(pages, request, ctx, tenant, found)
+    policy = await policies.pinned(ctx, found.policy_version)
+    response = _request_page(pages, request, ctx, tenant, found, policy)
     if found.flow is Flow.SAME_DEVICE:
         # Lax, not Strict: the wallet's redirect is a navigation from another application.
         response.set_cookie(
@@ -98,10 +99,14 @@ async def logo(request: Request) -> Response:
 
 
 def _request_page(
-    pages: Pages, request: Request, ctx: Context, tenant: Tenant, found: PresentationRequest
+    pages: Pages,
+    request: Request,
+    ctx: Context,
+    tenant: Tenant,
+    found: PresentationRequest,
+    policy: HostPolicy,
 ) -> Response:
     locale = choose_locale(request)
-    policy = policies()[found.policy_id]
     where = links(ctx, found)
     same_day = found.first_day == found.last_day
     days = [wording.day(found.first_day, locale)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 import structlog
 
@@ -22,11 +22,11 @@ from passport_shared.service.idempotency import Claim
 from passport_shared.wire.clients import ClientKind
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
-from passport_verifier.operations import activity, status_lists
-from passport_verifier.operations.deciding import Basis, Occasion, carried, decide
+from passport_verifier.operations import activity, policies, status_lists
+from passport_verifier.operations.deciding import HOLDER_REF, Basis, Occasion, carried, decide
 from passport_verifier.operations.sealing import DataKey, Unreadable
+from passport_verifier.rules.dated_checks import in_grace
 from passport_verifier.rules.evidence import CredentialStanding
-from passport_verifier.rules.policies import policies
 from passport_verifier.rules.presentation import status_at, verdict_of
 from passport_verifier.rules.trust_findings import StatusFinding, standing
 from passport_verifier.store import decisions, register_checks, requests
@@ -105,17 +105,20 @@ async def _judged_again(
         sealed = key.open(decision.sealed, decision_id=decision.id)
     except Unreadable:
         raise Conflict("The facts of this decision cannot be read any more.") from None
-    policy = policies()[session.request.policy_id]
+    policy = await policies.pinned(ctx, session.request.policy_version)
     uris = [one.status_uri for one in reliances]
     lists = await ctx.statuses.get_many(uris, snapshot.roots, as_stored=True)
     sandbox = trust.of_sandbox(snapshot, ctx.tenants.entity_id(decision.ods), now=now)
-    again = _stood_again(reliances, chains, lists, snapshot, now, sandbox=sandbox)
+    again = _stood_again(
+        reliances, chains, lists, snapshot, now, first_day=decision.first_day, sandbox=sandbox
+    )
     whole = decide(
         Basis(
             request=session.request,
             key=key,
             facts=sealed["facts"],
             person=sealed["person"],
+            holder_ref=sealed.get(HOLDER_REF),
             standings={one.credential: found for one, found in again},
             reliances=[one for one, _ in again],
             look_ups=look_ups,
@@ -124,6 +127,7 @@ async def _judged_again(
             status_times={
                 uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
             },
+            released_until=session.released_until,
         ),
         policy,
         Occasion(cause=cause, received_at=decision.received_at, decided_at=now, recheck_of=decision.id),
@@ -138,12 +142,13 @@ def _stood_again(
     snapshot: Snapshot,
     now: datetime,
     *,
+    first_day: date,
     sandbox: bool,
 ) -> list[tuple[Reliance, CredentialStanding]]:
     found = []
     for one in reliances:
         finding = _authority(one, chains.get(one.x5t_s256), snapshot, now, sandbox=sandbox)
-        status = _status(one, lists.get(one.status_uri), snapshot, now)
+        status = _status(one, lists.get(one.status_uri), snapshot, now, first_day)
         current = replace(
             one,
             trust_finding=finding,
@@ -178,15 +183,20 @@ def _authority(
     ).finding
 
 
-def _status(one: Reliance, token: StatusToken | None, snapshot: Snapshot, now: datetime) -> StatusFinding:
-    if now >= one.exp:
+def _status(
+    one: Reliance, token: StatusToken | None, snapshot: Snapshot, now: datetime, first_day: date
+) -> StatusFinding:
+    """The status now; a card that ran out during the movement has a fortnight to be renewed."""
+    in_time = now < one.exp
+    if not in_time and not in_grace(one.exp, first_day=first_day, now=now):
         return StatusFinding.EXPIRED
     if token is None:
         return StatusFinding.UNAVAILABLE
     try:
-        return status_at(snapshot, token, issuer=one.issuer, idx=one.status_idx, now=now)
+        status = status_at(snapshot, token, issuer=one.issuer, idx=one.status_idx, now=now)
     except StatusListError:
         return StatusFinding.UNAVAILABLE
+    return StatusFinding.IN_GRACE if status is StatusFinding.ACTIVE and not in_time else status
 
 
 async def refresh_and_recheck(ctx: Context) -> int:

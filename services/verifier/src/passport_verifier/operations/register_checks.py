@@ -17,7 +17,7 @@ from passport_shared.wire.regulators import number_has_form
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound, one_field
 from passport_verifier.operations.sealing import DataKey
-from passport_verifier.rules.evidence import RegisterLookUp, RegisterStatus, number_text
+from passport_verifier.rules.evidence import APPROVER, RegisterLookUp, RegisterStatus, number_text
 from passport_verifier.store import movements, register_checks, requests
 from passport_verifier.store.register_checks import RegisterCheck
 
@@ -119,4 +119,5 @@ def as_look_up(check: RegisterCheck) -> RegisterLookUp:
         status=RegisterStatus(check.status),
         licence=check.licence,
         checked_at=check.checked_at,
+        by_approver=check.source == APPROVER,
     )

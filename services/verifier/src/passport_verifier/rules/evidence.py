@@ -7,19 +7,23 @@ compared with it and nobody can read it. Facts are stored encrypted; nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from passport_shared.wire.regulators import number_has_form
 from passport_verifier.rules.outcome import Reason, Result
-from passport_verifier.rules.policies import READS, HostPolicy
+from passport_verifier.rules.policies import HostPolicy, NeedRow
 
 Facts = Mapping[str, Mapping[str, Any]]
 """Facts by credential type. For CoreSkills the members are subjects, each ``{"level", "completed_on"}``."""
 
 NUMBER_COMMITMENT = "number_commitment"
+NUMBER_HAS_FORM = "number_has_form"
+APPROVER = "APPROVER"
+"""The source of a look-up made by the approver of an urgent movement, such as the duty manager at night."""
 
 
 class RegisterStatus(StrEnum):  # PERSISTED
@@ -39,10 +43,14 @@ class RegisterStatus(StrEnum):  # PERSISTED
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What trust or status says of one credential: PASS, UNKNOWN or FAIL, and why."""
+    """What trust or status says of one credential: PASS, UNKNOWN or FAIL, and why.
+
+    ``words`` is the key of a sentence of its own for a PASS that has something to say.
+    """
 
     result: Result
     reason: Reason | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +64,27 @@ class CredentialStanding:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterLookUp:
-    """The host's own look-up of a register; ``number_commitment`` as in the facts."""
+    """The host's own look-up of a register; ``number_commitment`` as in the facts.
+
+    ``by_approver``: made by the approver of an urgent movement rather than by the host's HR.
+    """
 
     regulator: str
     number_commitment: str
     status: RegisterStatus
     licence: bool | None
     checked_at: datetime
+    by_approver: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """Everything one decision is judged from.
 
-    ``first_day`` and ``last_day`` are days in Europe/London; ``decided_at`` is UTC.
+    ``first_day`` and ``last_day`` are days in Europe/London; ``decided_at`` is UTC. ``credentials`` has the
+    standing of every card by the part of the policy it answers (``asking.Part``), which is the type's name
+    but for a card that is asked for in several parts. ``released_until`` is the last day the employing trust
+    released the person for, as its newest Release says: nobody is judged, or placed, beyond it.
     """
 
     policy: HostPolicy
@@ -80,25 +95,45 @@ class Case:
     facts: Facts
     credentials: Mapping[str, CredentialStanding]
     look_ups: tuple[RegisterLookUp, ...] = field(default=())
+    released_until: date | None = None
+
+    @property
+    def ends_on(self) -> date:
+        """The last day that is judged: the movement's, or an earlier one the Release ends on."""
+        if self.released_until is None:
+            return self.last_day
+        return max(self.first_day, min(self.last_day, self.released_until))
 
 
 def facts_of(
-    credential: str, claims: Mapping[str, Any], policy: HostPolicy, commit: Callable[[str], str]
+    credential: str,
+    claims: Mapping[str, Any],
+    policy: HostPolicy,
+    commit: Callable[[str], str],
+    *,
+    rows: Iterable[NeedRow] | None = None,
 ) -> dict[str, Any]:
     """The facts of one credential that the policy's rules judge; claims nobody asked for are dropped.
 
-    ``commit`` turns text into a keyed commitment under the movement's data key.
+    Args:
+        credential: its type.
+        claims: what was disclosed.
+        policy: what is judged by.
+        commit: turns text into a keyed commitment under the movement's data key.
+        rows: the rows this card answers, where it is not all of its type's.
     """
     facts: dict[str, Any] = {}
-    for row in policy.rows_for(credential):
+    for row in policy.rows_for(credential) if rows is None else rows:
         if row.subject is not None:
             skill = claims.get("skills", {}).get(row.subject)
             if isinstance(skill, Mapping):
                 facts[row.subject] = {key: skill.get(key) for key in ("level", "completed_on")}
             continue
-        facts.update({name: claims[name] for name in READS[row.rule][1] if name in claims})
+        facts.update({name: claims[name] for name in policy.reads(row.rule) if name in claims})
     if "number" in facts:
-        facts[NUMBER_COMMITMENT] = commit(number_text(str(facts.get("regulator")), str(facts.pop("number"))))
+        regulator, number = str(facts.get("regulator")), str(facts.pop("number"))
+        facts[NUMBER_COMMITMENT] = commit(number_text(regulator, number))
+        facts[NUMBER_HAS_FORM] = number_has_form(regulator, number)
     return facts
 
 

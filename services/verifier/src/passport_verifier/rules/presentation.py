@@ -29,10 +29,10 @@ from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID, Statu
 from passport_shared.formats.strict import numeric_date
 from passport_shared.formats.trust import Authority, StatusFreshness, status_freshness
 from passport_shared.formats.verdict import PASSED, Check, CheckResult, Outcome, Verdict
-from passport_verifier.rules.asking import QUERY_IDS, TYPE_OF_QUERY
 from passport_verifier.rules.evidence import CredentialStanding, Standing
 from passport_verifier.rules.one_person import Identified, one_person
 from passport_verifier.rules.outcome import Result
+from passport_verifier.rules.parts import PART_OF_QUERY, QUERY_IDS, type_of
 from passport_verifier.rules.trust_findings import STATUS, TRUST, StatusFinding, standing
 
 MAX_PRESENTATIONS = 32
@@ -60,7 +60,10 @@ class PresentationRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """One credential whose own checks passed; ``expired`` when only its validity has run out."""
+    """One credential whose own checks passed; ``expired`` when only its validity has run out.
+
+    ``credential`` is the key of the part of the policy it answers (``parts.Part``), here and below.
+    """
 
     credential: str
     verified: VerifiedCredential
@@ -90,7 +93,7 @@ class Examined:
 
 
 def parse_vp_token(value: object) -> dict[str, str]:
-    """The presentations by credential type; our queries never ask for several of one.
+    """The presentations by the part of the policy they answer; our queries never ask for several of one.
 
     Raises:
         PresentationRefused: not an object of one-element arrays of text under the ids that were asked for.
@@ -99,13 +102,13 @@ def parse_vp_token(value: object) -> dict[str, str]:
         raise PresentationRefused(Refusal.VP_TOKEN_MALFORMED, Check.QUERY)
     found: dict[str, str] = {}
     for query_id, presentations in value.items():
-        if query_id not in TYPE_OF_QUERY:
+        if query_id not in PART_OF_QUERY:
             raise PresentationRefused(Refusal.QUERY_NOT_MET, Check.QUERY)
         if not isinstance(presentations, Sequence) or isinstance(presentations, str):
             raise PresentationRefused(Refusal.VP_TOKEN_MALFORMED, Check.QUERY)
         if len(presentations) != 1 or not isinstance(presentations[0], str):
-            raise PresentationRefused(Refusal.VP_TOKEN_MALFORMED, Check.QUERY, TYPE_OF_QUERY[query_id])
-        found[TYPE_OF_QUERY[query_id]] = presentations[0]
+            raise PresentationRefused(Refusal.VP_TOKEN_MALFORMED, Check.QUERY, PART_OF_QUERY[query_id])
+        found[PART_OF_QUERY[query_id]] = presentations[0]
     return found
 
 
@@ -120,8 +123,8 @@ def verify_each(
     """Verify every credential: form, chain, signature, disclosures, claims, key binding.
 
     Args:
-        presentations: by credential type.
-        vcts: the exact ``vct`` of each type that was asked for.
+        presentations: by part.
+        vcts: the exact ``vct`` of each part that was asked for.
         roots: of the snapshot.
         at: the time to judge by.
         binding: audience, nonce and age every key binding must have.
@@ -182,6 +185,18 @@ def examine(
     if not one_person([_identified(one) for one in checked]):  # 4
         raise PresentationRefused(Refusal.IDENTITY_MISMATCH, Check.SAME_SUBJECT)
     return tuple(found)
+
+
+def each_card_once(examined: Sequence[Examined]) -> tuple[Examined, ...]:
+    """The cards of an answer: one that answers two parts of a type counts as the first of them.
+
+    Two cards of one type, from two issuers for instance, stay two.
+    """
+    found: dict[tuple[str, str], Examined] = {}
+    for one in sorted(examined, key=lambda one: len(one.credential)):
+        found.setdefault((type_of(one.credential), one.verified.issuer_jwt_sha256), one)
+    kept = {one.credential for one in found.values()}
+    return tuple(one for one in examined if one.credential in kept)
 
 
 def _examined(

@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from passport_verifier.rules.evidence import NUMBER_COMMITMENT, Case, RegisterLookUp, RegisterStatus
+from passport_verifier.rules.evidence import (
+    NUMBER_COMMITMENT,
+    NUMBER_HAS_FORM,
+    Case,
+    RegisterLookUp,
+    RegisterStatus,
+)
 from passport_verifier.rules.outcome import (
     LONDON,
     ConditionTemplate,
@@ -27,6 +33,10 @@ from passport_verifier.rules.outcome import (
 )
 from passport_verifier.rules.policies import NeedRow
 
+LEEWAY = timedelta(minutes=1)
+DEFAULT_LOOK_UP_HOURS = 24
+NOT_JUDGED = frozenset({"number", "renewal_due"})
+"""Claims of R-09 that no result depends on: the number is judged as its commitment, the renewal is a date."""
 GPG45_LEVELS = ("NONE", "LOW", "MEDIUM", "HIGH", "VERY_HIGH")
 DBS_LEVELS = ("NONE", "BASIC", "STANDARD", "ENHANCED", "ENHANCED_BARRED")
 NONE = "NONE"
@@ -72,6 +82,18 @@ def add_months(start: date, months: int) -> date:
     return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
 
 
+def _past(text: str, case: Case) -> date:
+    """A day on which something was done.
+
+    Raises:
+        ValueError: no date, or one that has not come: then a person has to look (the rule is UNKNOWN).
+    """
+    day = date.fromisoformat(text)
+    if day > london_day(case.decided_at):
+        raise ValueError("a day that has not come")
+    return day
+
+
 def identity(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-05: NHS identity check standard with originals seen in person, or GPG45 at the profile's level."""
     facts = _facts(case, "StaffIdentity", "identity_scheme", "gpg45_level", "originals_seen_in_person_on")
@@ -87,6 +109,7 @@ def identity(case: Case, _row: NeedRow, _day: date) -> DayResult:
             "IDENTITY_GPG45_LOW",
             Reason.IDENTITY_LEVEL,
             Party.EMPLOYING_HR,
+            Party.HOST_HR,
             level=level,
             needed=needed,
         )
@@ -96,7 +119,7 @@ def identity(case: Case, _row: NeedRow, _day: date) -> DayResult:
         return _result(
             Result.WARN, "ORIGINALS_NOT_SEEN", Reason.ORIGINALS_NOT_SEEN, Party.HOST_HR, Party.HOST_HR
         )
-    return _result(Result.PASS, "ORIGINALS_SEEN", date=date.fromisoformat(seen).isoformat())
+    return _result(Result.PASS, "ORIGINALS_SEEN", date=_past(seen, case).isoformat())
 
 
 def employment(case: Case, _row: NeedRow, day: date) -> DayResult:
@@ -113,6 +136,7 @@ def employment(case: Case, _row: NeedRow, day: date) -> DayResult:
             "EMPLOYER_DIFFERS",
             Reason.EMPLOYMENT,
             Party.EMPLOYING_HR,
+            Party.HOST_HR,
             employer=employer,
             needed=case.employing_ods or employer,
         )
@@ -166,35 +190,42 @@ def right_to_work(case: Case, _row: NeedRow, day: date) -> DayResult:
 
 def dbs(case: Case, _row: NeedRow, day: date) -> DayResult:
     """R-08: level, workforce and barred lists of the profile; an age only where the host sets one."""
-    names = ("level", "workforce", "barred_lists", "certificate_issued_on")
-    facts = _facts(case, "DbsOutcome", *names)
+    profile = case.policy.profile
+    facts = _facts(case, "DbsOutcome", *case.policy.reads("R-08"))
     if facts is None:
         return _not_presented("DbsOutcome")
-    profile = case.policy.profile
-    fixer = Party.EMPLOYING_HR
+    fixer, decider = Party.EMPLOYING_HR, Party.HOST_HR
     if DBS_LEVELS.index(facts["level"]) < DBS_LEVELS.index(profile.dbs_level):
         return _result(
-            Result.FAIL, "DBS_LEVEL", Reason.DBS_LEVEL, fixer, level=facts["level"], needed=profile.dbs_level
+            Result.FAIL,
+            "DBS_LEVEL",
+            Reason.DBS_LEVEL,
+            fixer,
+            decider,
+            level=facts["level"],
+            needed=profile.dbs_level,
         )
     covered = {"ADULT", "CHILD"} if facts["workforce"] == "BOTH" else {facts["workforce"]}
-    barred = profile.barred_lists if profile.regulated_activity else frozenset()
-    if not profile.dbs_workforce <= covered or not barred <= set(facts["barred_lists"]):
+    barred = profile.barred_lists_needed
+    if not profile.dbs_workforce <= covered or not barred <= set(facts["barred_lists"] if barred else ()):
         return _result(
             Result.FAIL,
             "DBS_WORKFORCE",
             Reason.DBS_WORKFORCE,
             fixer,
+            decider,
             workforce=facts["workforce"],
             needed=", ".join(sorted(profile.dbs_workforce | barred)),
         )
     if profile.dbs_max_age_months is not None:
-        issued = date.fromisoformat(facts["certificate_issued_on"])
+        issued = _past(facts["certificate_issued_on"], case)
         if add_months(issued, profile.dbs_max_age_months) < day:
             return _result(
                 Result.FAIL,
                 "DBS_AGE",
                 Reason.DBS_AGE,
                 fixer,
+                decider,
                 date=issued.isoformat(),
                 months=profile.dbs_max_age_months,
             )
@@ -215,71 +246,81 @@ REFERRED = frozenset({RegisterStatus.INTERIM_CONDITIONS, RegisterStatus.REGISTER
 
 
 def _newest_look_up(case: Case, facts: Mapping[str, Any]) -> RegisterLookUp | None:
-    """The newest look-up of the very number that was shown."""
+    """The newest look-up of the very number that was shown.
+
+    What an approver saw to be in order counts for an urgent move alone; what was not in order always counts.
+    """
     same = [
         check
         for check in case.look_ups
         if check.number_commitment == facts[NUMBER_COMMITMENT] and check.regulator == facts["regulator"]
+        if case.policy.urgent or not check.by_approver or _own_result(case, check).result is not Result.PASS
     ]
     return max(same, key=lambda check: check.checked_at, default=None)
+
+
+def _own_result(case: Case, check: RegisterLookUp) -> DayResult:
+    return _register_status(case, check.status, check.licence, "HOST")
+
+
+def _is_recent(case: Case, check: RegisterLookUp) -> bool:
+    """Whether a look-up still says something: by HR so many hours, by an approver on its own day."""
+    if check.by_approver:
+        same_day = london_day(check.checked_at) == london_day(case.decided_at)
+        return same_day and check.checked_at <= case.decided_at + LEEWAY
+    hours = case.policy.profile.look_up_max_age_hours.get(check.regulator, DEFAULT_LOOK_UP_HOURS)
+    return -LEEWAY <= case.decided_at - check.checked_at <= timedelta(hours=hours)
 
 
 def _register_status(case: Case, status: str, licence: object, source: str) -> DayResult:
     """What a register status means for the profile, whoever read it."""
     profile = case.policy.profile
     words: dict[str, Any] = {"status": status, "source": source}
+    lead = Party.HOST_PROFESSIONAL_LEAD
     if status in FAILING or (status == RegisterStatus.PROVISIONAL and not profile.provisional_allowed):
-        return _result(Result.FAIL, "REG_STATUS", Reason.REG_STATUS, Party.STAFF_MEMBER, params=words)
+        return _result(Result.FAIL, "REG_STATUS", Reason.REG_STATUS, Party.STAFF_MEMBER, lead, params=words)
     if profile.licence_required and licence is not True:
         return _result(
             Result.FAIL,
             "REG_STATUS",
             Reason.REG_STATUS,
             Party.STAFF_MEMBER,
+            lead,
             status=str(RegisterStatus.REGISTERED_WITHOUT_LICENCE),
             source=source,
         )
     if status in REFERRED:
-        lead = Party.HOST_PROFESSIONAL_LEAD
         return _result(Result.WARN, "REG_CONDITIONS", Reason.REG_STATUS, lead, lead, params=words)
     if status in {RegisterStatus.REGISTERED, RegisterStatus.PROVISIONAL}:
         return _result(Result.PASS, "REGISTERED", params=words)
-    return _result(Result.UNKNOWN, "REG_STALE", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, hours=0)
+    return _result(
+        Result.UNKNOWN, "REG_NOT_CLEAR", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, params=words
+    )
 
 
 def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-09: on the right register by the host's own recent look-up of the number that was shown.
 
-    A look-up that found something wrong counts until a newer one; only a good one grows old. The employer's
-    check alone is not enough, and where it disagrees for the worse a person decides.
+    First the form of the number, then the look-up. One that found something wrong counts until a newer one;
+    only a good one grows old. The employer's check alone is not enough, and where it disagrees for the worse
+    a person decides. A renewal that falls due during the movement is a dated check (``dated_checks``).
     """
-    names = ("regulator", NUMBER_COMMITMENT, "registration_status", "licence_to_practise", "checked_on")
+    names = (NUMBER_COMMITMENT, *(name for name in case.policy.reads("R-09") if name not in NOT_JUDGED))
     facts = _facts(case, "ProfessionalRegistration", *names)
     if facts is None:
         return _not_presented("ProfessionalRegistration")
-    profile = case.policy.profile
-    if facts["regulator"] not in profile.regulators:
-        return _result(
-            Result.FAIL,
-            "REG_REGULATOR",
-            Reason.REG_STATUS,
-            Party.STAFF_MEMBER,
-            regulator=facts["regulator"],
-            needed=", ".join(profile.regulators),
-        )
-    employers = _register_status(
-        case, str(facts["registration_status"]), facts["licence_to_practise"], "EMPLOYER"
-    )
+    refused = _not_on_their_register(case, facts)
+    if refused is not None:
+        return refused
+    # Without a need for a licence, nobody asked about one.
+    licence = facts.get("licence_to_practise")
+    employers = _register_status(case, str(facts["registration_status"]), licence, "EMPLOYER")
     look_up = _newest_look_up(case, facts)
-    hours = profile.look_up_max_age_hours.get(facts["regulator"], 24)
-    stale = _result(Result.UNKNOWN, "REG_STALE", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, hours=hours)
-    if look_up is None:
-        return employers if employers.result is Result.FAIL else stale
-    own = _register_status(case, look_up.status, look_up.licence, "HOST")
-    if own.result is Result.FAIL:
+    own = _own_result(case, look_up) if look_up else None
+    if own is not None and own.result is Result.FAIL:
         return own
-    if not timedelta(minutes=-1) <= case.decided_at - look_up.checked_at <= timedelta(hours=hours):
-        return employers if employers.result is Result.FAIL else stale
+    if look_up is None or own is None or not _is_recent(case, look_up):
+        return employers if employers.result is Result.FAIL else _stale(facts)
     if own.result is Result.PASS and employers.result in {Result.FAIL, Result.WARN}:
         lead = Party.HOST_PROFESSIONAL_LEAD
         return _result(
@@ -293,17 +334,57 @@ def registration(case: Case, _row: NeedRow, _day: date) -> DayResult:
     return own
 
 
+def _stale(facts: Mapping[str, Any]) -> DayResult:
+    """Nobody at the host has looked recently; the employer's own check is told, and is not enough."""
+    checked = date.fromisoformat(facts["checked_on"]).isoformat()
+    return _result(
+        Result.UNKNOWN, "REG_STALE_CHECKED", Reason.REG_STALE, Party.HOST_HR, Party.HOST_HR, date=checked
+    )
+
+
+def _not_on_their_register(case: Case, facts: Mapping[str, Any]) -> DayResult | None:
+    """The regulator is not one the role needs, or writes its numbers in another form."""
+    profile = case.policy.profile
+    if facts["regulator"] not in profile.regulators:
+        return _result(
+            Result.FAIL,
+            "REG_REGULATOR",
+            Reason.REG_STATUS,
+            Party.STAFF_MEMBER,
+            Party.HOST_PROFESSIONAL_LEAD,
+            regulator=facts["regulator"],
+            needed=", ".join(profile.regulators),
+        )
+    # Facts of before the form was looked at have no word on it.
+    if facts.get(NUMBER_HAS_FORM, True) is not True:
+        return _result(
+            Result.FAIL,
+            "REG_NUMBER_FORM",
+            Reason.REG_NUMBER_FORM,
+            Party.EMPLOYING_HR,
+            Party.HOST_HR,
+            regulator=facts["regulator"],
+        )
+    return None
+
+
 def occupational_health(case: Case, _row: NeedRow, _day: date) -> DayResult:
     """R-10: cleared for a role category the profile accepts, and for exposure-prone procedures if needed."""
     profile = case.policy.profile
-    names = ("outcome", "role_category", *(("epp_cleared",) if profile.epp else ()))
-    facts = _facts(case, "OccupationalHealth", *names)
+    facts = _facts(case, "OccupationalHealth", *case.policy.reads("R-10"))
     if facts is None:
         return _not_presented("OccupationalHealth")
     if facts["outcome"] != "CLEARED_FOR_ROLE" or facts["role_category"] not in profile.oh_role_categories:
-        return _result(Result.FAIL, "OH", Reason.OH, Party.EMPLOYING_OH, category=facts["role_category"])
+        return _result(
+            Result.FAIL,
+            "OH",
+            Reason.OH,
+            Party.EMPLOYING_OH,
+            Party.HOST_LINE_MANAGER,
+            category=facts["role_category"],
+        )
     if profile.epp and facts["epp_cleared"] != "YES":
-        return _result(Result.FAIL, "EPP", Reason.EPP, Party.EMPLOYING_OH)
+        return _result(Result.FAIL, "EPP", Reason.EPP, Party.EMPLOYING_OH, Party.HOST_LINE_MANAGER)
     return _result(Result.PASS, "OH_CLEARED_EPP" if profile.epp else "OH_CLEARED")
 
 
@@ -325,10 +406,20 @@ def core_skill(case: Case, row: NeedRow, day: date) -> DayResult:
             needed=row.levels[0],
         )
     completed = date.fromisoformat(skill["completed_on"])
+    if completed > london_day(case.decided_at):
+        return _result(
+            Result.FAIL,
+            "SKILL_NOT_YET",
+            reason,
+            fixer,
+            decider,
+            subject=row.subject,
+            date=completed.isoformat(),
+        )
     if row.months is None:
         return _result(Result.PASS, "SKILL_HELD", subject=row.subject, date=completed.isoformat())
     until = add_months(completed, row.months)
-    if completed > case.decided_at.astimezone(LONDON).date() or until <= day:
+    if until <= day:
         return _result(
             Result.FAIL,
             "SKILL_LAPSED",
@@ -364,7 +455,7 @@ def _on(rule: Rule, case: Case, row: NeedRow, day: date) -> DayResult | None:
 def judge_row(case: Case, row: NeedRow) -> Finding:
     """One row of the policy judged as at the first and the last day."""
     rule = RULES[row.rule]
-    days = [_on(rule, case, row, day) for day in (case.first_day, case.last_day)]
+    days = [_on(rule, case, row, day) for day in (case.first_day, case.ends_on)]
     broken = _result(Result.UNKNOWN, "RULE_ERROR", Reason.RULE_ERROR, Party.EMPLOYING_HR, Party.HOST_HR)
     first, last = (day or broken for day in days)
     finding = Finding(

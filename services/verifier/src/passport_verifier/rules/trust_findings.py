@@ -14,7 +14,8 @@ from enum import StrEnum
 from passport_shared.formats.trust import Finding as TrustFinding
 from passport_verifier.rules.evidence import Case, CredentialStanding, Standing
 from passport_verifier.rules.outcome import DayResult, Finding, Need, Party, Reason, Result, Words
-from passport_verifier.rules.policies import ANY_REASON, HostPolicy
+from passport_verifier.rules.parts import Part, parts, whole
+from passport_verifier.rules.policies import ANY_REASON
 
 
 class StatusFinding(StrEnum):  # PERSISTED
@@ -24,6 +25,7 @@ class StatusFinding(StrEnum):  # PERSISTED
     REVOKED = "REVOKED"
     ON_HOLD = "ON_HOLD"
     EXPIRED = "EXPIRED"
+    IN_GRACE = "IN_GRACE"
     STALE = "STALE"
     UNAVAILABLE = "UNAVAILABLE"
 
@@ -43,6 +45,8 @@ STATUS: Mapping[StatusFinding, Standing] = {
     StatusFinding.REVOKED: Standing(result=Result.FAIL, reason=Reason.REVOKED),
     StatusFinding.ON_HOLD: Standing(result=Result.FAIL, reason=Reason.ON_HOLD),
     StatusFinding.EXPIRED: Standing(result=Result.FAIL, reason=Reason.EXPIRED),
+    # It ran out during the placement, less than a fortnight ago, and nothing else is wrong with it.
+    StatusFinding.IN_GRACE: Standing(result=Result.PASS, words="IN_GRACE"),
     StatusFinding.STALE: Standing(result=Result.UNKNOWN, reason=Reason.STATUS_STALE),
     StatusFinding.UNAVAILABLE: Standing(result=Result.UNKNOWN, reason=Reason.STATUS_UNAVAILABLE),
 }
@@ -63,27 +67,26 @@ FIXERS: Mapping[Reason, tuple[Party, Party]] = {
 
 def _on_any_day(standing: Standing, credential: str, passed: str) -> DayResult:
     fixer, decider = FIXERS[standing.reason] if standing.reason else (None, None)
-    key = str(standing.reason) if standing.reason else passed
+    key = str(standing.reason) if standing.reason else standing.words or passed
     words = Words(key=key, params={"credential": credential})
     return DayResult(
         result=standing.result, reason=standing.reason, words=words, fixer=fixer, decider=decider
     )
 
 
-def _finding(policy: HostPolicy, rule: str, credential: str, standing: Standing, passed: str) -> Finding:
+def _finding(part: Part, rule: str, standing: Standing, passed: str) -> Finding:
     """A standing as a finding.
 
-    Where a host reads a credential for assurance only, a bad standing weighs as much as not having been shown
-    it: the condition its rows name, or a referral.
+    Where a host reads a card for assurance only, a bad standing weighs as much as not having been shown it:
+    the condition its rows name, or a referral.
     """
-    need = policy.need_for(credential)
-    day = _on_any_day(standing, credential, passed)
-    templates = [row.conditions.get(ANY_REASON) for row in policy.rows_for(credential)]
-    named = need is Need.ASSURANCE and all(templates)
+    day = _on_any_day(standing, part.credential, passed)
+    templates = [row.conditions.get(ANY_REASON) for row in part.rows]
+    named = part.need is Need.ASSURANCE and all(templates)
     return Finding(
         rule=rule,
-        credential=credential,
-        need=need,
+        credential=part.credential,
+        need=part.need,
         first_day=day,
         last_day=day,
         template=templates[0] if named else None,
@@ -91,12 +94,15 @@ def _finding(policy: HostPolicy, rule: str, credential: str, standing: Standing,
 
 
 def standing_findings(case: Case) -> tuple[Finding, ...]:
-    """R-01 and R-03 for each credential of the case, and R-02 for the presentation."""
+    """R-01 and R-03 for each card of the case, and R-02 for the presentation."""
     bound = DayResult(result=Result.PASS, words=Words(key="ONE_PERSON"))
     found = [Finding(rule="R-02", need=Need.SAFETY, first_day=bound, last_day=bound)]
-    for credential, standing in case.credentials.items():
-        found.append(_finding(case.policy, "R-01", credential, standing.trust, "ISSUER_AUTHORISED"))
-        found.append(_finding(case.policy, "R-03", credential, standing.status, "STATUS_ACTIVE"))
+    asked_for = {part.key: part for part in parts(case.policy)}
+    for key, standing in case.credentials.items():
+        # A card under a key the policy does not have is judged as the whole type: for safety if any row is.
+        part = asked_for.get(key) or whole(case.policy, key)
+        found.append(_finding(part, "R-01", standing.trust, "ISSUER_AUTHORISED"))
+        found.append(_finding(part, "R-03", standing.status, "STATUS_ACTIVE"))
     return tuple(found)
 
 

@@ -39,6 +39,8 @@ def _value(name: str, value: Any, locale: str) -> str:
         return catalogue.TYPES[value].display[locale]["name"]
     if name in {"date", "offer"} and value:
         return day(date.fromisoformat(value), locale)
+    if name == "moment" and value:
+        return moment(datetime.fromisoformat(value), locale)
     return catalogue.value_label(value, locale)
 
 

@@ -89,11 +89,15 @@ class PresentationRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What answering one request needs, from one read: the request, its data key, and the host's look-ups."""
+    """What answering one request needs, from one read: the request, its data key, and the host's look-ups.
+
+    ``released_until`` is the last day of a movement that its employing trust has brought in, else None.
+    """
 
     request: PresentationRequest
     data_key: bytes
     look_ups: tuple[Mapping[str, Any], ...]
+    released_until: date | None = None
 
 
 def request_of(row: RowMapping) -> PresentationRequest:
@@ -143,6 +147,7 @@ _SESSION = (
     select(
         presentation_requests,
         movements.c.data_key.label("movement_data_key"),
+        movements.c.capped_end.label("movement_capped_end"),
         *(column.label(f"look_up_{column.name}") for column in register_checks.c),
     )
     .outerjoin(movements, movements.c.id == presentation_requests.c.movement_id)
@@ -174,6 +179,7 @@ def _session(rows: Any) -> Session | None:
         request=request_of(rows[0]),
         data_key=rows[0]["movement_data_key"] or rows[0]["data_key"],
         look_ups=look_ups,
+        released_until=rows[0]["movement_capped_end"],
     )
 
 

@@ -45,7 +45,11 @@ class NewRegisterCheckBody(ApiModel):
     licence: bool | None = Field(
         default=None, description="Licence to practise; null where the register has none."
     )
-    source: Short = Field(default="REGISTER_WEBSITE", description="Where it was looked up.")
+    source: Short = Field(
+        default="REGISTER_WEBSITE",
+        description="Where it was looked up; `APPROVER` where the approver of an urgent movement looked, "
+        "which counts for urgent movements, on that day.",
+    )
     checked_at: AwareDatetime
     actor: ActorRef = None
 
