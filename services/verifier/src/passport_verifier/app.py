@@ -49,12 +49,14 @@ from passport_verifier.http import federation, oid4vp, openapi, pages
 from passport_verifier.http.management import (
     decisions,
     movements,
+    overrides,
     policies,
     presentation_requests,
     register_checks,
 )
 from passport_verifier.operations import rechecks, status_lists
 from passport_verifier.operations.answers import retry_held
+from passport_verifier.operations.overrides import expire
 from passport_verifier.operations.presentation_requests import sweep
 from passport_verifier.settings import VerifierSettings
 from passport_verifier.store import tables
@@ -238,6 +240,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
             decisions.router,
             register_checks.router,
             policies.router,
+            overrides.router,
         ],
         protocol_routes=[*oid4vp.routes(), *pages.routes(), *federation.routes()],
         readiness=_readiness(lambda: app.state.context),
@@ -280,6 +283,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         Periodic(name="status.discover", every=DISCOVER_EVERY, run=lambda: status_lists.discover(ctx)),
         Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
         Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),
+        Periodic(name="overrides.expire", every=timedelta(seconds=30), run=lambda: expire(ctx)),
         Periodic(name="seal", every=timedelta(seconds=1), run=chain.run),
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),

@@ -30,17 +30,26 @@ from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.status_list import StatusToken
 from passport_shared.formats.strict import StrictError
 from passport_verifier.context import Context
-from passport_verifier.operations import activity, status_lists
-from passport_verifier.operations.deciding import Basis, Occasion, decide, person_commitments
+from passport_verifier.operations import activity, policies, status_lists
+from passport_verifier.operations.deciding import (
+    HOLDER_REF,
+    Basis,
+    Occasion,
+    decide,
+    person_commitments,
+)
+from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.presentation_requests import encryption_key
 from passport_verifier.operations.sealing import DataKey, hashed
-from passport_verifier.rules.asking import TYPE_OF_QUERY
+from passport_verifier.operations.staff_agreements import agreement_by_presenting
 from passport_verifier.rules.evidence import facts_of
-from passport_verifier.rules.policies import HostPolicy, policies
+from passport_verifier.rules.parts import PART_OF_QUERY, part_rows, type_of
+from passport_verifier.rules.policies import HostPolicy
 from passport_verifier.rules.presentation import (
     Checked,
     Examined,
     PresentationRefused,
+    each_card_once,
     examine,
     parse_vp_token,
     verify_each,
@@ -224,8 +233,8 @@ async def _verified(
 
 
 def _vcts(query: Mapping[str, Any]) -> dict[str, str]:
-    """The one exact type of each credential query, by our name of the type."""
-    return {TYPE_OF_QUERY[entry["id"]]: entry["meta"]["vct_values"][0] for entry in query["credentials"]}
+    """The one exact type of each credential query, by the part of the policy it asks for."""
+    return {PART_OF_QUERY[entry["id"]]: entry["meta"]["vct_values"][0] for entry in query["credentials"]}
 
 
 async def _record(
@@ -238,7 +247,7 @@ async def _record(
 ) -> Received:
     request = session.request
     decided_at = ctx.clock.now()
-    policy = policies()[request.policy_id]
+    policy = await policies.pinned(ctx, request.policy_version)
     basis = _basis(ctx, session, examined, lists, snapshot, policy, decided_at)
     whole = decide(
         basis,
@@ -259,9 +268,13 @@ async def _record(
         ),
         response_code_hash=hashed(code) if code else None,
         now=received_at,
+        approval=agreement_by_presenting(request, received_at),
     )
     if not taken:
         raise AnswerRefused(AnswerRefusal.ANSWERED_ALREADY)
+    if request.movement_id is not None:
+        async with ctx.db.write() as conn:
+            await refresh(ctx, conn, request.movement_id, actor=WALLET)
     log.info(
         "decision.recorded",
         decision=whole.decision.id,
@@ -295,23 +308,41 @@ def _basis(
     request = session.request
     key = DataKey.unwrap(ctx.kek, session.data_key, request.case_id)
     person = next(one for one in examined if one.credential == "StaffIdentity")
+    relied_on = each_card_once(examined)
     return Basis(
         request=request,
         key=key,
-        facts={
-            one.credential: facts_of(one.credential, one.verified.claims, policy, key.commit)
-            for one in examined
-        },
+        facts=_facts(examined, policy, key),
         person=person_commitments(key, person.verified.claims),
-        standings={one.credential: one.standing for one in examined},
-        reliances=[reliance_of(one) for one in examined],
+        holder_ref=_holder_ref(request, person),
+        standings={one.credential: one.standing for one in relied_on},
+        reliances=[reliance_of(one) for one in relied_on],
         look_ups=[RegisterCheck(**row) for row in session.look_ups],
         registry_sequence=snapshot.sequence,
         registry_age_s=int(snapshot.age(now).total_seconds()),
         status_times={
             uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
         },
+        released_until=session.released_until,
     )
+
+
+def _facts(examined: Sequence[Examined], policy: HostPolicy, key: DataKey) -> dict[str, dict[str, Any]]:
+    """The facts by credential type; of each card only what the part it answers asks for."""
+    facts: dict[str, dict[str, Any]] = {}
+    for one in examined:
+        credential, rows = type_of(one.credential), part_rows(policy, one.credential)
+        found = facts_of(credential, one.verified.claims, policy, key.commit, rows=rows)
+        facts.setdefault(credential, {}).update(found)
+    return facts
+
+
+def _holder_ref(request: PresentationRequest, person: Examined) -> str | None:
+    """The passport's reference for a movement, where it is a passport of the trust the movement is from."""
+    if request.movement_id is None or person.issuer_ods != request.employing_ods:
+        return None
+    value = person.verified.claims.get(HOLDER_REF)
+    return value if isinstance(value, str) else None
 
 
 def reliance_of(one: Examined) -> Reliance:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from passport_shared.formats.ids import new_id
 from passport_verifier.operations.register_checks import as_look_up
 from passport_verifier.operations.sealing import DataKey
+from passport_verifier.rules.dated_checks import dated_checks
 from passport_verifier.rules.decision import Judgement, judge
 from passport_verifier.rules.evidence import Case, CredentialStanding
 from passport_verifier.rules.one_person import normalised
@@ -30,13 +31,20 @@ from passport_verifier.store.decisions import (
 from passport_verifier.store.register_checks import RegisterCheck
 from passport_verifier.store.requests import PresentationRequest
 
+HOLDER_REF = "holder_ref"
+"""The reference of the passport a StaffIdentity belongs to: 128 random bits, one per passport."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
     """What a decision is made from, besides the policy and the clock.
 
-    ``person`` are commitments to the names and birthdate that were shared, for the confirmation of the
-    person.
+    ``standings`` are by part of the policy, ``facts`` by credential type; ``released_until`` is the last day
+    the employing trust's Release covers, None where it says nothing.
+
+    ``person`` are commitments to the names, birthdate and passport that were shared, for the confirmation of
+    the person and the comparison with who is released. ``holder_ref`` is the passport's reference itself where
+    it is the employing trust's: a release request names the person by it.
     """
 
     request: PresentationRequest
@@ -49,6 +57,8 @@ class Basis:
     registry_sequence: int
     registry_age_s: int
     status_times: Mapping[str, str]
+    released_until: date | None = None
+    holder_ref: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,7 @@ def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
             facts=basis.facts,
             credentials=basis.standings,
             look_ups=tuple(as_look_up(check) for check in basis.look_ups),
+            released_until=basis.released_until,
         )
     )
     decision_id = new_id()
@@ -88,7 +99,7 @@ def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
         received_at=occasion.received_at,
         decided_at=occasion.decided_at,
         first_day=request.first_day,
-        last_day=request.last_day,
+        last_day=judged.ends_on,
         outcome=judged.outcome,
         decided_by=judged.decided_by,
         latest_end=judged.latest_end,
@@ -151,13 +162,25 @@ def _in_the_clear(finding: Finding) -> dict[str, Any]:
 
 
 def _sealed(basis: Basis, judged: Judgement) -> dict[str, Any]:
-    """What is only readable while the case's data key exists: facts, and what each finding says."""
+    """What is only readable while the case's data key exists: facts, what each finding says, dated checks."""
     return {
         "facts": {credential: dict(facts) for credential, facts in basis.facts.items()},
         "person": dict(basis.person),
+        HOLDER_REF: basis.holder_ref,
         "said": [
             {"first_day": _said(finding.first_day), "last_day": _said(finding.last_day)}
             for finding in judged.findings
+        ],
+        "dated": [
+            {"kind": check.kind, "credential": check.credential, "owner": check.owner}
+            | {"on": check.on.isoformat(), "runs_out": check.runs_out.isoformat()}
+            | {"hold_on": check.hold_on.isoformat() if check.hold_on else None}
+            for check in dated_checks(
+                basis.facts,
+                {one.credential: one.exp for one in basis.reliances},
+                first_day=basis.request.first_day,
+                last_day=judged.ends_on,
+            )
         ],
     }
 
@@ -184,9 +207,13 @@ def _conditions(judged: Judgement) -> tuple[Condition, ...]:
 
 
 def person_commitments(key: DataKey, claims: Mapping[str, Any]) -> dict[str, str]:
-    """Commitments to the identity claims that were shared, under the documented comparison of names."""
+    """Commitments to the identity claims that were shared, under the documented comparison of names.
+
+    The one to ``holder_ref`` is compared with the passport an employing trust releases; what was sealed before
+    it was kept has none.
+    """
     found: dict[str, str] = {}
-    for name in ("family_name", "given_name", "birthdate"):
+    for name in ("family_name", "given_name", "birthdate", HOLDER_REF):
         value = claims.get(name)
         if isinstance(value, str):
             found[name] = person_commitment(key, name, value)
@@ -195,5 +222,5 @@ def person_commitments(key: DataKey, claims: Mapping[str, Any]) -> dict[str, str
 
 def person_commitment(key: DataKey, name: str, value: str) -> str:
     """The commitment to one identity claim."""
-    text = value if name == "birthdate" else normalised(value)
+    text = value if name in {"birthdate", HOLDER_REF} else normalised(value)
     return key.commit(f"{name}|{text}")

@@ -27,9 +27,12 @@ from passport_verifier.errors import (
 )
 from passport_verifier.operations import activity
 from passport_verifier.operations.deciding import person_commitment
+from passport_verifier.operations.overriding import outcome_now
 from passport_verifier.operations.sealing import DataKey, Unreadable
-from passport_verifier.store import decisions
+from passport_verifier.rules.outcome import Outcome
+from passport_verifier.store import decisions, overrides
 from passport_verifier.store.decisions import Condition, Listed, PersonMethod, Reliance
+from passport_verifier.store.overrides import Override
 from passport_verifier.store.requests import Flow
 
 
@@ -44,12 +47,19 @@ class ShownIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """A decision that may be shown, with what it says. ``said`` is None once the case's data key is gone."""
+    """A decision that may be shown, with what it says.
+
+    ``said`` is None once the case's data key is gone, and ``dated`` empty. ``overrides`` are those in force,
+    ``outcome_now`` what the decision comes to with them.
+    """
 
     listed: Listed
     reliances: tuple[Reliance, ...]
     conditions: tuple[Condition, ...]
     said: tuple[Mapping[str, Any], ...] | None
+    dated: tuple[Mapping[str, Any], ...]
+    overrides: tuple[Override, ...]
+    outcome_now: Outcome
 
 
 def withheld(listed: Listed) -> str | None:
@@ -75,12 +85,18 @@ async def told(ctx: Context, listed: Listed) -> Told:
         reliances = await decisions.reliances_of(conn, decision.id)
         conditions = await decisions.conditions_of(conn, decision.id)
         wrapped = await decisions.data_key_of(conn, decision.id)
+        accepted = await overrides.of_request(conn, decision.request_id)
+        outcome = await outcome_now(ctx, conn, decision.id)
     sealed = _open(ctx, listed, wrapped)
     return Told(
         listed=listed,
         reliances=reliances,
         conditions=conditions,
         said=tuple(sealed["said"]) if sealed else None,
+        # What was sealed before there were dated checks has none.
+        dated=tuple(sealed.get("dated", ())) if sealed else (),
+        overrides=tuple(one for one in accepted if one.in_force(ctx.clock.now())),
+        outcome_now=outcome,
     )
 
 

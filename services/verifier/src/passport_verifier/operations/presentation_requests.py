@@ -32,9 +32,13 @@ from passport_verifier.errors import (
     UnknownPolicy,
     one_field,
 )
+from passport_verifier.operations import gates, policies
 from passport_verifier.operations.sealing import DataKey
 from passport_verifier.rules.asking import Asked, asked, dcql_query
-from passport_verifier.rules.policies import HostPolicy, policies, policy_for
+from passport_verifier.rules.gates import Step
+from passport_verifier.rules.policies import HostPolicy
+from passport_verifier.rules.policies import policies as defaults
+from passport_verifier.rules.purpose_words import duties_summary, for_move
 from passport_verifier.rules.readiness import london_day
 from passport_verifier.store import movements, requests
 from passport_verifier.store.movements import MovementState
@@ -90,6 +94,8 @@ class _Subject:
     employing_ods: str | None
     first_day: date
     last_day: date
+    duties: str | None = None
+    terms_version: int | None = None
 
 
 async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: Claim) -> str:
@@ -97,6 +103,7 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
 
     Raises:
         NotFound, UnknownPolicy, Conflict, Invalid: what it is about is unknown, over, or said twice.
+        GateNotPassed: no agreement covers the movement (G-A).
         NotEnrolled: the tenant cannot sign requests.
         RegisterTooOld: there is no usable snapshot of the network register.
         AskingTooMuch: the trust's mark does not cover the policy.
@@ -151,6 +158,8 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
         client=actor.client_id,
         expires_at=now + ctx.settings.request_life,
         answered_at=None,
+        duties=subject.duties,
+        terms_version=subject.terms_version,
     )
     async with ctx.db.write() as conn:
         moved = subject.movement_id
@@ -177,7 +186,8 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
             raise NotFound("There is no such movement of this trust.", field="/movement_id")
         if movement.state in {MovementState.CANCELLED, MovementState.DECLINED, MovementState.ENDED}:
             raise Conflict("The movement is over: nothing can be asked for it.")
-        policy = policy_for(movement.type, movement.role_profile)
+        movement = await gates.check_step(ctx, movement, Step.ASK)
+        policy = await policies.in_force(ctx, ods, f"{movement.type}.{movement.role_profile}")
         if policy is None:
             raise UnknownPolicy
         return _Subject(
@@ -188,8 +198,10 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
             employing_ods=movement.employing_ods,
             first_day=movement.start,
             last_day=movement.end,
+            duties=duties_summary(movement.details["duties"]),
+            terms_version=movement.terms_version,
         )
-    policy = policies().get(new.policy or "")
+    policy = await policies.in_force(ctx, ods, new.policy or "")
     if policy is None:
         raise UnknownPolicy
     first_day = new.start or london_day(ctx.clock.now())
@@ -350,10 +362,21 @@ def client_metadata(ctx: Context, tenant: Tenant, request: PresentationRequest) 
 
 
 def purpose_text(tenant: Tenant, request: PresentationRequest) -> dict[str, str]:
-    """Why the host asks, in both languages."""
-    policy = policies()[request.policy_id]
+    """Why the host asks, in both languages; for a movement with its days and duties, so that it says what
+    somebody agrees to who shares.
+    """
+    # A host's own version keeps the network's words for the purpose.
+    policy = defaults()[request.policy_id]
     host = tenant.name or tenant.ods
-    return {locale: text.format(host=host) for locale, text in policy.purpose.items()}
+    texts = {locale: text.format(host=host) for locale, text in policy.purpose.items()}
+    if request.duties is None:
+        return texts
+    return {
+        locale: for_move(
+            text, first=request.first_day, last=request.last_day, duties=request.duties, locale=locale
+        )
+        for locale, text in texts.items()
+    }
 
 
 def purpose_data(tenant: Tenant, request: PresentationRequest) -> dict[str, Any]:
@@ -366,6 +389,7 @@ def purpose_data(tenant: Tenant, request: PresentationRequest) -> dict[str, Any]
         "first_day": request.first_day.isoformat(),
         "last_day": request.last_day.isoformat(),
         "text": purpose_text(tenant, request),
+        **({} if request.duties is None else {"host": tenant.name or tenant.ods, "duties": request.duties}),
     }
 
 

@@ -35,6 +35,7 @@ from passport_shared.service import tenancy
 from passport_shared.service.db import JsonText, UtcDateTime
 from passport_verifier.store import activity_tables as activity_tables
 from passport_verifier.store import placement_tables as placement_tables
+from passport_verifier.store import policy_tables as policy_tables
 from passport_verifier.store import release_tables as release_tables
 from passport_verifier.store.metadata import metadata as metadata
 

@@ -26,8 +26,10 @@ from passport_verifier.operations import decisions as operations
 from passport_verifier.operations import rechecks
 from passport_verifier.operations.decisions import ShownIdentity, Told
 from passport_verifier.rules import wording
+from passport_verifier.rules.dated_checks import DatedKind
 from passport_verifier.rules.outcome import Need, Outcome, Party, Result
 from passport_verifier.rules.outcome import Words as Sentence
+from passport_verifier.rules.parts import type_of
 from passport_verifier.store.decisions import (
     Cause,
     Condition,
@@ -36,6 +38,7 @@ from passport_verifier.store.decisions import (
     PersonMethod,
     Reliance,
 )
+from passport_verifier.store.overrides import Override
 
 router: APIRouter = management_router(f"{PREFIX}/decisions", tags=["decisions"])
 Reader = Annotated[Access, Depends(access("verifications:read"))]
@@ -107,6 +110,26 @@ class PersonView(ApiModel):
     at: datetime
 
 
+class DatedCheckView(ApiModel):
+    """Something to look at on a day during the movement, though nothing is wrong now."""
+
+    kind: DatedKind
+    credential: str
+    text: Words
+    on: date = Field(description="When to see to it.")
+    runs_out: date
+    hold_on: date | None = Field(description="The first day on which it counts as run out.")
+    owner: Party
+
+
+class OverrideBrief(ApiModel):
+    """An override in force."""
+
+    id: str
+    text: Words
+    expires_at: datetime
+
+
 class OutcomeView(ApiModel):
     """The answer, for somebody who may see it."""
 
@@ -118,6 +141,11 @@ class OutcomeView(ApiModel):
     findings: list[FindingView]
     conditions: list[ConditionView]
     reliances: list[RelianceView]
+    dated_checks: list[DatedCheckView]
+    overrides: list[OverrideBrief]
+    outcome_now: Outcome = Field(
+        description="The outcome with the overrides in force; without any, the outcome as it was judged."
+    )
 
 
 class DecisionView(ApiModel):
@@ -232,7 +260,7 @@ def _condition(condition: Condition) -> ConditionView:
 
 def _reliance(one: Reliance) -> RelianceView:
     return RelianceView(
-        credential=one.credential,
+        credential=type_of(one.credential),
         vct=one.vct,
         issuer=one.issuer,
         issuer_ods=one.issuer_ods,
@@ -257,7 +285,22 @@ def _result(told: Told) -> OutcomeView:
         findings=[_finding(entry, words) for entry, words in zip(decision.findings, said, strict=True)],
         conditions=[_condition(one) for one in told.conditions],
         reliances=[_reliance(one) for one in told.reliances],
+        dated_checks=[_dated(entry) for entry in told.dated],
+        overrides=[_override(one) for one in told.overrides],
+        outcome_now=told.outcome_now,
     )
+
+
+def _dated(entry: Mapping[str, Any]) -> DatedCheckView:
+    words = Sentence(
+        key=entry["kind"], params={"credential": entry["credential"], "date": entry["runs_out"]}
+    )
+    return DatedCheckView.model_validate({**entry, "text": wording.both(words)})
+
+
+def _override(override: Override) -> OverrideBrief:
+    words = Sentence(key="OVERRIDDEN", params={"moment": override.expires_at.isoformat()})
+    return OverrideBrief(id=override.id, text=wording.both(words), expires_at=override.expires_at)
 
 
 async def _view(ctx: Context, listed: Listed) -> DecisionView:

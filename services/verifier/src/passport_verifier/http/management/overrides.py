@@ -1,4 +1,4 @@
-"""`…/overrides`: accepting with a reason what the policy asks for as assurance, by two people, for 72 hours."""
+"""`…/overrides`: accepting with a reason what is asked for as assurance: two people, 72 hours."""
 
 from datetime import datetime
 from typing import Annotated
