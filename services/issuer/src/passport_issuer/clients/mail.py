@@ -100,10 +100,10 @@ def mail_message(letter: Letter, sender: str, message_id_host: str) -> EmailMess
         message["Subject"] = letter.subject
         message["Date"] = format_datetime(letter.written_at)
         message["Message-ID"] = f"<{letter.id}@{message_id_host}>"
-        message["Content-Language"] = letter.language
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
         message.set_content(letter.text)
+        message["Content-Language"] = letter.language
     except ValueError:
         # The library refuses line ends in headers; nothing that reaches this has any.
         raise NotSent("header_malformed", permanent=True) from None
