@@ -31,6 +31,7 @@ __all__ = [
     "Conflict",
     "EnrolmentCodeRefused",
     "EnrolmentKeysConflict",
+    "EventIdReused",
     "FieldError",
     "Forbidden",
     "HostKeysDiffer",
@@ -41,6 +42,7 @@ __all__ = [
     "PreconditionFailed",
     "PreconditionRequired",
     "SecondPersonNeeded",
+    "SignatureRefused",
     "TooManyRequests",
     "field_errors",
     "fields",
@@ -104,6 +106,27 @@ _SECOND_PERSON = Problem(
         "What gives authority takes two people. Somebody other than the one who proposed must approve."
     ),
 )
+_SIGNATURE_REFUSED = Problem(
+    slug="signature_refused",
+    title="The signature of the message is not accepted",
+    status=401,
+    who_can_fix=WhoCanFix.SERVICE_OPERATOR,
+    explanation=(
+        "An activity event is signed as a whole (RFC 9421: method, target URI, content type and digest; "
+        "ES256; at most five minutes old) with a live key of an active API client. Register the key that "
+        "`passport-issuer client-key` or `passport-verifier client-key` prints, and keep clocks right."
+    ),
+)
+_EVENT_REUSED = Problem(
+    slug="event_id_reused",
+    title="An event with this id says something else",
+    status=409,
+    who_can_fix=WhoCanFix.CALLER,
+    explanation=(
+        "An event id belongs to one fact for ever: the same fact may be sent again, another fact needs an id "
+        "of its own. Nothing of the request was counted."
+    ),
+)
 _NOT_INITIALISED = Problem(
     slug="not_initialised",
     title="The registry has no anchor yet",
@@ -120,6 +143,8 @@ PROBLEMS: tuple[Problem, ...] = (
     _HOST_NOT_REACHABLE,
     _SECOND_PERSON,
     _NOT_INITIALISED,
+    _SIGNATURE_REFUSED,
+    _EVENT_REUSED,
 )
 
 
@@ -174,6 +199,22 @@ class NotInitialised(PassportError):
     def __init__(self) -> None:
         super().__init__(
             _NOT_INITIALISED, "The registry's anchor has not been made.", retry_after=timedelta(seconds=60)
+        )
+
+
+class SignatureRefused(PassportError):
+    """401: a signed message that does not verify, or whose key no client has."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_SIGNATURE_REFUSED, f"The message's signature was refused ({reason}).")
+
+
+class EventIdReused(PassportError):
+    """409: the id of another fact."""
+
+    def __init__(self, field: str | None = None) -> None:
+        super().__init__(
+            _EVENT_REUSED, "An event with this id is known and says something else.", field=field
         )
 
 

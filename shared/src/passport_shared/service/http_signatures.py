@@ -96,6 +96,21 @@ class _Signed:
     params: Mapping[str, str]
 
 
+def signing_key_id(headers: Mapping[str, str]) -> str:
+    """The id of the key a request says it is signed with, to look the key up; this proves nothing.
+
+    Raises:
+        SignatureRefused: there is no signature of ours, or it names no key.
+    """
+    signed = _parse_input(headers.get("signature-input", ""))
+    if signed.params.get("tag") != TAG:
+        raise SignatureRefused(SignatureReason.WRONG_TAG)
+    key_id = signed.params.get("keyid", "")
+    if not key_id:
+        raise SignatureRefused(SignatureReason.UNKNOWN_KEY)
+    return key_id
+
+
 def verify_request(
     *,
     method: str,

@@ -202,7 +202,7 @@ def fact(
         role_profile=role_profile,
         use_case=use_case,
         channel=channel,
-        would_have_needed=would_have_needed,  # type: ignore[arg-type]  # the model checks it
+        would_have_needed=would_have_needed,
         outcome=outcome,
         reason=reason,
         durations_s=dict(durations_s or {}),

@@ -1,8 +1,8 @@
 """What the issuer tells the registry of its activity: passports issued, and issued again (domain.md §10a).
 
-*Issued* is the first acceptance by a person at one employing trust: it is told in the transaction in which the
-first credential of the passport becomes issued, which happens once. *Reissued* is the first credential of any
-later offer. A placement that a host issues is neither. No fact says whom it is about.
+*Issued* is the first acceptance by a person at one employing trust: it is told in the transaction in which
+the first credential of the passport becomes issued, which happens once. *Reissued* is the first credential of
+any later offer. A placement that a host issues is neither. No fact says whom it is about.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def emit_collected(
     first: bool,
     at: datetime,
 ) -> None:
-    """Tell of credentials that were just issued, in the transaction that says so and holds the passport's row.
+    """Tell of credentials that were just issued, in the transaction that holds the passport's row.
 
     Args:
         ctx: the issuer's means.

@@ -102,6 +102,13 @@ async def keys(conn: AsyncConnection, client_id: str | None = None) -> dict[str,
     return found
 
 
+async def key_of(conn: AsyncConnection, kid: str) -> tuple[ClientRow, ClientKey] | None:
+    """Return a live key with its client, whatever state that is in."""
+    key = await one(conn, select(_K).where(_K.c.kid == kid, _K.c.removed_at.is_(None)), ClientKey)
+    row = await get(conn, key.client_id) if key else None
+    return (row, key) if row and key else None
+
+
 async def add_key(conn: AsyncConnection, key: ClientKey) -> None:
     """Insert a key.
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     false,
 )
 
+from passport_registry.store import activity_tables as activity_tables
 from passport_registry.store import hr_user_tables as hr_user_tables
 from passport_registry.store.metadata import metadata as metadata
 from passport_shared.service import audit as audit_log

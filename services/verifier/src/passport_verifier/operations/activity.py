@@ -1,9 +1,9 @@
 """What the verifier tells the registry of its activity: verified, re-checked, refused (domain.md §10a).
 
-*Verified* is the first confirmed decision of a movement, or of a request without one, at this host; a row that
-can be written once says which. Confirmed decisions after it, and re-checks of what is confirmed, are told as
-re-checks; answers that become no decision are told apart. Everything is told in the transaction of the change,
-in codes, and never whom it is about.
+*Verified* is the first confirmed decision of a movement, or of a request without one, at this host; a row
+that can be written once says which. Confirmed decisions after it, and re-checks of what is confirmed, are
+told as re-checks; answers that become no decision are told apart. Everything is told in the transaction of
+the change, in codes, and never whom it is about.
 """
 
 from __future__ import annotations

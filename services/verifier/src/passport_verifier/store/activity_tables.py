@@ -1,4 +1,4 @@
-"""Cases that count as verified: one row per movement, or per request without one, by its first confirmation."""
+"""Cases that count as verified: one row per movement, or per request that has none."""
 
 from __future__ import annotations
 
