@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, or_, select, update
+from sqlalchemy import RowMapping, Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.once import insert_once
 from passport_shared.service.paging import PageQuery, fetch_page
 from passport_verifier.rules.movement_state import OVER
-from passport_verifier.store.placement_tables import placement_issuers, placements
+from passport_verifier.store.placement_tables import placements
 from passport_verifier.store.tables import decisions, movements
-
-LEASE = timedelta(seconds=60)
 
 
 class PlacementState(StrEnum):  # PERSISTED
@@ -47,7 +45,7 @@ class EndReason(StrEnum):  # PERSISTED
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """One placement; ``state`` is never ON_HOLD here, ``shown`` says that. ``offer`` is the issuer's answer."""
+    """One placement; ``state`` is never ON_HOLD here (``shown``); ``offer`` is the issuer's answer."""
 
     movement_id: str
     ods: str
@@ -83,22 +81,12 @@ class Placement:
         return _shown(self.state, on_hold=self.on_hold)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlacementIssuer:
-    """Where a host's own issuer is."""
-
-    ods: str
-    issuer_url: str
-    changed_at: datetime
-    changed_by: Mapping[str, Any]
-    version: int
-
-
 def _shown(state: PlacementState, *, on_hold: bool) -> PlacementState:
     return PlacementState.ON_HOLD if on_hold and state is PlacementState.ACTIVE else state
 
 
-def _placement(row: RowMapping) -> Placement:
+def placement_of(row: RowMapping) -> Placement:
+    """A placement from a row that has its columns."""
     reason = row["end_reason"]
     values = {column.name: row[column.name] for column in placements.c}
     return Placement(
@@ -123,7 +111,7 @@ async def of_movement(conn: AsyncConnection, movement_id: str) -> Placement | No
     """A movement's placement."""
     query = select(placements).where(placements.c.movement_id == movement_id)
     row = (await conn.execute(query)).mappings().one_or_none()
-    return _placement(row) if row else None
+    return placement_of(row) if row else None
 
 
 async def get(conn: AsyncConnection, ods: str, movement_id: str) -> Placement | None:
@@ -156,7 +144,7 @@ async def page(
         query=query,
         descending=True,
     )
-    return [_placement(row._mapping) for row in rows], following
+    return [placement_of(row._mapping) for row in rows], following
 
 
 async def _change(conn: AsyncConnection, movement_id: str, *where: Any, **values: Any) -> bool:
@@ -280,7 +268,7 @@ async def erasable(conn: AsyncConnection, *, ended_before: datetime, limit: int 
         )
         .limit(limit)
     )
-    return [_placement(row) for row in (await conn.execute(query)).mappings()]
+    return [placement_of(row) for row in (await conn.execute(query)).mappings()]
 
 
 async def erase(conn: AsyncConnection, movement_id: str, now: datetime) -> None:
@@ -314,97 +302,3 @@ async def forget_people(conn: AsyncConnection, *, received_before: datetime) -> 
         or_(decisions.c.received_at <= received_before, decisions.c.movement_id.in_(ended)),
     )
     return int((await conn.execute(statement.values(sealed_person=None))).rowcount)
-
-
-def _untold(now: datetime) -> Any:
-    free = or_(placements.c.lease_until.is_(None), placements.c.lease_until <= now)
-    return and_(placements.c.told_revision < placements.c.revision, free)
-
-
-async def to_tell(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list[str]:
-    """Movements whose placement the issuer has to hear of now, the longest waiting first."""
-    query = select(placements.c.movement_id).where(_untold(now), placements.c.next_try_at <= now)
-    return list((await conn.execute(query.order_by(placements.c.next_try_at).limit(limit))).scalars())
-
-
-async def lease(conn: AsyncConnection, movement_id: str, holder: str, now: datetime) -> Placement | None:
-    """Take a placement that the issuer has not heard of, for a minute; None if it has, or another takes it."""
-    statement = (
-        update(placements)
-        .where(placements.c.movement_id == movement_id, _untold(now))
-        .values(holder=holder, lease_until=now + LEASE)
-        .returning(*placements.c)
-    )
-    row = (await conn.execute(statement)).mappings().one_or_none()
-    return _placement(row) if row else None
-
-
-async def told(
-    conn: AsyncConnection,
-    placement: Placement,
-    holder: str,
-    *,
-    offer: Mapping[str, Any] | None,
-    taken_at: datetime | None,
-) -> bool:
-    """Record that the issuer has heard of a placement as it was when it was leased; False if that was lost."""
-    statement = (
-        update(placements)
-        .where(placements.c.movement_id == placement.movement_id, placements.c.holder == holder)
-        .values(
-            told_revision=placement.revision,
-            offer=dict(offer) if offer is not None else None,
-            taken_at=taken_at,
-            holder=None,
-            lease_until=None,
-            attempts=0,
-            last_error=None,
-        )
-    )
-    return (await conn.execute(statement)).rowcount == 1
-
-
-async def not_told(
-    conn: AsyncConnection, placement: Placement, holder: str, *, error: str, next_try_at: datetime
-) -> None:
-    """Record that the issuer could not be told, and when to try again."""
-    statement = update(placements).where(
-        placements.c.movement_id == placement.movement_id, placements.c.holder == holder
-    )
-    await conn.execute(
-        statement.values(
-            holder=None,
-            lease_until=None,
-            attempts=placement.attempts + 1,
-            next_try_at=next_try_at,
-            last_error=error,
-        )
-    )
-
-
-async def keep_offer(conn: AsyncConnection, movement_id: str, offer: Mapping[str, Any] | None) -> None:
-    """Keep a newer answer of the issuer's about its offer."""
-    statement = update(placements).where(placements.c.movement_id == movement_id)
-    await conn.execute(statement.values(offer=dict(offer) if offer is not None else None))
-
-
-async def issuer_of(conn: AsyncConnection, ods: str) -> PlacementIssuer | None:
-    """Where a host's issuer is; None where nobody has said."""
-    query = select(placement_issuers).where(placement_issuers.c.ods == ods)
-    row = (await conn.execute(query)).mappings().one_or_none()
-    return PlacementIssuer(**row) if row else None
-
-
-async def set_issuer(conn: AsyncConnection, issuer: PlacementIssuer) -> bool:
-    """Say where a host's issuer is; ``version`` is one more than the stored one. False if that has changed."""
-    if issuer.version == 1:
-        return await insert_once(conn, placement_issuers, dict(vars(issuer)))
-    statement = update(placement_issuers).where(
-        placement_issuers.c.ods == issuer.ods, placement_issuers.c.version == issuer.version - 1
-    )
-    changed = (await conn.execute(statement.values(**vars(issuer)))).rowcount == 1
-    if changed:
-        # What waits for an issuer that could not be reached is tried at the new place at once.
-        waiting = (placements.c.ods == issuer.ods, placements.c.told_revision < placements.c.revision)
-        await conn.execute(update(placements).where(*waiting).values(next_try_at=issuer.changed_at))
-    return changed
