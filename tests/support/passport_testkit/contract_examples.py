@@ -55,6 +55,8 @@ _ENTITY = f"{_ORGANISATIONS}/{{ods}}/entities/{{role}}"
 _ISSUER = f"{_ORGANISATIONS}/{{ods}}"
 _PERSON = f"{_ISSUER}/staff/{{staff_id}}"
 
+_RELEASE = f"{_ISSUER}/releases/{{release_id}}"
+
 BODIES: dict[str, dict[str, Any]] = {
     "registry POST /api/v1/agreements": {
         "type": "WSA",
@@ -155,6 +157,22 @@ BODIES: dict[str, dict[str, Any]] = {
     f"issuer POST {_PERSON}/passport/hold": _REVOKED,
     f"issuer POST {_PERSON}/passport/reinstate": _HR,
     f"issuer POST {_PERSON}/training": training_body("IPC", "2", certificate_ref="cert/1"),
+    f"issuer POST {_PERSON}/leaving-date": {"leaving_date": "2026-12-31", **_HR},
+    f"issuer POST {_RELEASE}/person": {"staff_id": "a-person-nobody-knows", **_HR},
+    f"issuer POST {_RELEASE}/line-manager": {
+        "decision": "AGREED",
+        "limits": [{"code": "NOT_AFTER", "text": "Back by then", "date": "2026-09-09"}],
+        "decline_code": None,
+        "actor": "manager-22",
+    },
+    f"issuer POST {_RELEASE}/hr": {
+        "decision": "AGREED",
+        "limits": [{"code": "DUTIES", "text": "No on-call"}],
+        "statement": "NO_CURRENT_RESTRICTION_KNOWN",
+        "decline_code": None,
+        **_HR,
+    },
+    f"issuer POST {_RELEASE}/withdraw": _HR,
     "issuer POST /{ods}/credential": {
         "credential_configuration_id": "StaffIdentity_1",
         "proofs": {"jwt": ["e30.e30.e30"]},

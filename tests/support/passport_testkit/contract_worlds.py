@@ -26,6 +26,7 @@ from passport_registry.operations.clients import RegisterClient
 from passport_shared.formats.snapshot import verify_manifest
 from passport_shared.outbound import Outbound
 from passport_shared.service.db import migrate
+from passport_shared.wire.release import ByName
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit.apps import client_of
 from passport_testkit.cases import all_skills
@@ -35,11 +36,13 @@ from passport_testkit.corpora import REPOSITORY
 from passport_testkit.datasets import skill
 from passport_testkit.issuers import CHECKS, POST, check_body, running_issuer, training_body
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
+from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.verifiers import running_verifier
 
 SERVICES = ("registry", "issuer", "verifier")
 EVERYTHING, OTHER_TRUST, NOBODY = "everything", "other trust", "nobody"
 DOCUMENTS = REPOSITORY / "docs" / "openapi"
+WORDS = ByName(given_name="Adaeze", family_name="Okonkwo-Price")
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
 
@@ -312,7 +315,7 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
 
 @asynccontextmanager
 async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
-    """An issuer with a surgeon whose passport is collected, an open offer and a wallet's access token."""
+    """An issuer with a surgeon whose passport is collected, an open offer, a wallet's token and a request."""
     callers = kits("issuer", RBV)
     async with running_issuer(folder, url, tenants=(RBV, R0A)) as bench:
         for kit in callers.values():
@@ -336,9 +339,14 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         waiting = await bench.offer(staff_id)
         await bench.publish()
         lists = (await bench.http.get(f"/{RBV}/statuslists")).json()["status_lists"]
+        entity = bench.registry.enrol_verifier()
+        await bench.refresh()
+        host = HostSimulator(bench.http, bench.clock, entity.federation_key)
+        asked = await host.ask(request_claims(bench.clock.now(), WORDS))
         existing = {
             "ods": RBV,
             "kind": "svg",
+            "release_id": str(asked["release_uri"]).rpartition("/")[2],
             "staff_id": staff_id,
             "assignment_id": assignment["id"],
             "check_id": recorded[0]["id"],

@@ -120,14 +120,13 @@ async def link(ctx: Context, tenant: Tenant, release_id: str, staff_id: str, act
     """Say which member of staff the host means; it can be corrected until somebody has answered.
 
     Raises:
-        NotFound: no such case; Invalid: no such member of staff; WrongState: answered, closed, or the request
-            itself says who it is.
+        NotFound: no such case, or no such member of staff.
+        WrongState: answered, closed, or the request itself says who it is.
     """
     case = await get(ctx, tenant, release_id)
     async with ctx.db.write() as conn:
         if await get_staff(conn, tenant.ods, staff_id) is None:
-            error = FieldError(pointer="/staff_id", code="unknown_staff", detail="No such member of staff.")
-            raise Invalid("There is no such member of staff.", [error], field=error.pointer)
+            raise NotFound("There is no such member of staff.", field="/staff_id")
         linked = await store.link(conn, case, staff_id, by=actor.ref, now=ctx.clock.now())
         if linked:
             await ctx.audit.record(
