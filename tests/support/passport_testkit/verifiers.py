@@ -21,8 +21,9 @@ from passport_shared.formats.jose import PublicKey
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.outbound.errors import OutboundReason
 from passport_shared.service.keys import create_kek_file
+from passport_shared.wire.clients import ClientKind
 from passport_shared.wire.scopes import scopes_of
-from passport_testkit.cases import GMC_NUMBER, urgent_policy
+from passport_testkit.cases import GMC_NUMBER
 from passport_testkit.clients import ApiClientKit, ClientsSimulator, access_token, api_client
 from passport_testkit.clock import FrozenClock
 from passport_testkit.network import MANCHESTER, NetworkEntity, TrustRegistrySimulator
@@ -32,9 +33,11 @@ from passport_verifier.app import Parts, build
 from passport_verifier.context import Context
 from passport_verifier.operations import rechecks, status_lists
 from passport_verifier.rules.asking import asked
+from passport_verifier.rules.policies import policies
 from passport_verifier.settings import VerifierSettings
 
 VERIFIER = "https://verifier.example"
+MOVEMENT_TYPES = frozenset(policy.movement_type for policy in policies().values())
 API = "/api/v1/organisations/R0A"
 HR = "hr-0815"
 
@@ -82,11 +85,17 @@ class NetworkWire(RegistryWire):
 
     def _entity(self, entity_id: str, federation: PublicKey) -> NetworkEntity:
         if entity_id not in self.registry.entities:
-            asks: dict[str, Sequence[ClaimPath]] = {
-                entry.credential: entry.paths for entry in asked(urgent_policy())
-            }
-            name = f"{entity_id.rsplit('/', 1)[-1]} NHS Foundation Trust"
-            self.registry.enrol_verifier(entity_id, name=name, asks=asks)
+            asks: dict[str, dict[ClaimPath, None]] = {}
+            for entry in (entry for policy in policies().values() for entry in asked(policy)):
+                asks.setdefault(entry.credential, {}).update(dict.fromkeys(entry.paths))
+            # What a host's own version may ask about besides.
+            asks["DbsOutcome"].update(dict.fromkeys([("certificate_issued_on",), ("barred_lists",)]))
+            self.registry.enrol_verifier(
+                entity_id,
+                name=f"{entity_id.rsplit('/', 1)[-1]} NHS Foundation Trust",
+                asks={name: list(paths) for name, paths in asks.items()},
+                purposes=tuple(sorted(MOVEMENT_TYPES)),
+            )
         entity: NetworkEntity = super()._entity(entity_id, federation)
         return entity
 
@@ -218,6 +227,14 @@ class VerifierBench:
         await status_lists.discover(self.ctx)
         return await rechecks.refresh_and_recheck(self.ctx)
 
+    def person(self, name: str) -> ApiClientKit:
+        """The API client of a person at the host: two of them are four eyes."""
+        kit = api_client(
+            f"r0a-{name}", organisation="R0A", scopes=scopes_of("verifier"), kind=ClientKind.PERSON
+        )
+        self.clients.put(kit)
+        return kit
+
     def surgeon(self, **changes: Mapping[str, Any]) -> Presenter:
         """The surgeon with her whole passport; `changes` of claims by type."""
         return Presenter(self.home).hold_everything(**changes)
@@ -245,6 +262,8 @@ async def running_verifier(
     """A verifier with enrolled tenants, its snapshot and the home trust's status list read."""
     clock = FrozenClock()
     registry = TrustRegistrySimulator(clock)
+    # Whoever takes part has signed the agreement; a test that wants none takes it away.
+    registry.agree("RBV", *tenants, movement_types=sorted(MOVEMENT_TYPES), max_days=400)
     home = HomeTrust(registry)
     wire = NetworkWire(registry, [home])
     client = api_client("r0a-hr-system", organisation="R0A", scopes=scopes_of("verifier"))
