@@ -11,7 +11,7 @@ import asyncio
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +27,8 @@ from passport_shared.outbound import Outbound
 from passport_shared.wire import catalogue
 from passport_wallet.errors import Refusal as Reason
 from passport_wallet.errors import WalletError
-from passport_wallet.sharing import AskedRecord, Request
-from passport_wallet.vault import HeldCredential, Vault
+from passport_wallet.sharing import Request
+from passport_wallet.vault import Contents, HeldCredential, Vault
 from passport_wallet.wallet import Wallet
 
 MAX_WALLETS = 100
@@ -65,8 +65,14 @@ class VirtualWallet:
     person: str | None
     folder: Path
     vault: Vault
-    wallet: Wallet
+    keeping_back: Callable[[Collection[str]], Wallet]
+    """The wallet as it answers when records of these types are kept back."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def wallet(self) -> Wallet:
+        """The whole wallet."""
+        return self.keeping_back(())
 
     def shown(self) -> dict[str, Any]:
         """As the API shows it."""
@@ -157,13 +163,18 @@ class VirtualWallets:
                 vault = Vault.open(folder / "wallet.json", (folder / "passphrase").read_text())
             except WalletError as error:
                 raise as_refusal(error) from error
+
+            def keeping_back(types: Collection[str]) -> Wallet:
+                part = _PartOfAVault(vault, types) if types else vault
+                return Wallet(part, folder, self._outbound, self._clock)
+
             self._open[wallet_id] = VirtualWallet(
                 id=wallet_id,
                 name=str(about.get("name")),
                 person=person if isinstance(person, str) else None,
                 folder=folder,
                 vault=vault,
-                wallet=Wallet(vault, folder, self._outbound, self._clock),
+                keeping_back=keeping_back,
             )
         return self._open[wallet_id]
 
@@ -211,16 +222,17 @@ async def present(
     if yes is None:
         raise Refusal(422, "invalid_request", "Say whether to agree: true or false.")
     keep_back = {*withhold, *(person.withholds if person else ())}
-    async with one_act(found) as wallet:
+    async with one_act(found):
+        wallet = found.keeping_back(keep_back)
         request = await wallet.read_request(link, locale=locale)
-        shown = replace(request, records=tuple(_withheld(one, keep_back) for one in request.records))
         redirect = None
-        if yes:
-            _check_can_be_met(shown)
-            redirect = await wallet.share(shown)
+        if not yes:
+            await wallet.decline(request)
+        elif request.missing or any(one.held for one in request.records):
+            redirect = await wallet.share(request)
         else:
-            await wallet.decline(shown)
-    return _answered(shown, sent=yes, redirect=redirect)
+            raise Refusal(409, Reason.NOT_HELD.value, "There is nothing in this passport to share.")
+    return _answered(request, sent=yes, redirect=redirect)
 
 
 def credential(held: HeldCredential) -> dict[str, Any]:
@@ -294,21 +306,19 @@ def _type_name(vct: str) -> str:
     return vct.rsplit("/", 2)[-2] if vct.count("/") >= 2 else vct
 
 
-def _withheld(record: AskedRecord, keep_back: Collection[str]) -> AskedRecord:
-    if _type_name(record.vct) not in keep_back:
-        return record
-    return replace(record, held=None)
+class _PartOfAVault(Vault):
+    """A vault as if some records were not in it; the vault itself stays whole."""
 
+    def __init__(self, whole: Vault, keep_back: Collection[str]) -> None:
+        self._whole = whole
+        held = tuple(one for one in whole.contents.credentials if _type_name(one.vct) not in keep_back)
+        self.contents = replace(whole.contents, credentials=held)
 
-def _check_can_be_met(request: Request) -> None:
-    """A wallet that keeps back what is required sends nothing at all (OpenID4VP 1.0 §6.4)."""
-    if any(one.required for one in request.records):
-        names = ", ".join(one.name for one in request.records if one.required)
-        raise Refusal(
-            409, Reason.NOT_HELD.value, f"Not in this passport, and asked for by all means: {names}."
-        )
-    if not any(one.held for one in request.records):
-        raise Refusal(409, Reason.NOT_HELD.value, "There is nothing in this passport to share.")
+    def save(self, contents: Contents) -> None:
+        """Keep what was learnt, and every record."""
+        everything = self._whole.contents
+        self._whole.save(replace(contents, credentials=everything.credentials, keys=everything.keys))
+        self.contents = contents
 
 
 def _answered(request: Request, *, sent: bool, redirect: str | None) -> dict[str, Any]:
@@ -317,6 +327,7 @@ def _answered(request: Request, *, sent: bool, redirect: str | None) -> dict[str
         "verifier_name": request.verifier_name,
         "purpose": request.purpose,
         "purpose_text": request.purpose_text,
+        "sandbox": request.sandbox,
         "asked": [
             {
                 "type": _type_name(record.vct),

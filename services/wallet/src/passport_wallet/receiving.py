@@ -304,12 +304,16 @@ def _object(content: str | bytes, reason: Refusal, text: str, *, max_bytes: int 
 
 
 def _query(link: str) -> dict[str, str]:
-    parts = urlsplit(link.strip())
+    try:
+        parts = urlsplit(link.strip())
+        fields = parse_qs(parts.query, max_num_fields=8)
+    except ValueError as error:  # brackets without an address between them, or more fields than any offer has
+        raise WalletError(Refusal.BAD_OFFER, "This is not an offer link.") from error
     if parts.scheme not in OFFER_SCHEMES:
         raise WalletError(Refusal.BAD_OFFER, "This is not an offer link (openid-credential-offer://…).")
     values = {
         name: found[0]
-        for name, found in parse_qs(parts.query, max_num_fields=8).items()
+        for name, found in fields.items()
         if len(found) == 1 and name in ("credential_offer", "credential_offer_uri")
     }
     if len(values) != 1:

@@ -130,12 +130,14 @@ async def decline(request: Request, outbound: Outbound) -> None:
 
 
 def _query(link: str) -> dict[str, str]:
-    parts = urlsplit(link.strip())
+    try:
+        parts = urlsplit(link.strip())
+        fields = parse_qs(parts.query, max_num_fields=8)
+    except ValueError as error:  # brackets without an address between them, or more fields than any link has
+        raise WalletError(Refusal.BAD_REQUEST, "This is not a request link.") from error
     if parts.scheme not in REQUEST_SCHEMES:
         raise WalletError(Refusal.BAD_REQUEST, "This is not a request link (openid4vp://…).")
-    values = {
-        name: found[0] for name, found in parse_qs(parts.query, max_num_fields=8).items() if len(found) == 1
-    }
+    values = {name: found[0] for name, found in fields.items() if len(found) == 1}
     if not {"client_id", "request_uri"} <= values.keys():
         raise WalletError(Refusal.BAD_REQUEST, "The link names no verifier or no request.")
     if values.get("request_uri_method", "get") not in ("get", "post"):
