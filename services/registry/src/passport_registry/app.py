@@ -17,7 +17,16 @@ from starlette.routing import Route
 
 from passport_registry.context import Context
 from passport_registry.errors import PROBLEMS
-from passport_registry.http import enrolment, federation, openapi, published, register
+from passport_registry.http import (
+    activity,
+    enrolment,
+    federation,
+    openapi,
+    published,
+    register,
+    report_pages,
+)
+from passport_registry.http.management import activity as activity_management
 from passport_registry.http.management import (
     agreements,
     authorisations,
@@ -25,6 +34,7 @@ from passport_registry.http.management import (
     entities,
     hr_users,
     organisations,
+    reports,
 )
 from passport_registry.operations import anchor, publishing
 from passport_registry.operations.clients import find
@@ -45,6 +55,7 @@ from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.pages import Pages
 from passport_shared.service.settings import Environment
+from passport_shared.wire.activity import MAX_EVENT_BYTES
 from passport_shared.wire.scopes import scopes_of
 
 SERVICE = "registry"
@@ -55,6 +66,7 @@ DESCRIPTION = (
     "issue or ask for what. It holds no staff member's data."
 )
 PURGE_EVERY = timedelta(minutes=10)
+BODY_LIMITS = {"/api/v1/activity/imports": 1_048_576, "/api/v1/activity/events": MAX_EVENT_BYTES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +158,21 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
             agreements.router,
             clients.router,
             enrolment.router,
+            activity.router,
+            activity_management.router,
+            reports.router,
         ],
-        protocol_routes=[*federation.routes(), *published.routes(), *register.routes(), *_stylesheet()],
+        protocol_routes=[
+            *federation.routes(),
+            *published.routes(),
+            *register.routes(),
+            *report_pages.routes(),
+            *_stylesheet(),
+        ],
         readiness=_readiness(lambda: app.state.context),
         problems=PROBLEMS,
         max_body_bytes=settings.max_body_bytes,
+        body_limits=BODY_LIMITS,
         access_log_every=settings.access_log_every,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

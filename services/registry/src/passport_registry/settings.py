@@ -48,3 +48,7 @@ class RegistrySettings(ServiceSettings):
         description="Let two actors that machine clients name count as four eyes; otherwise only two person "
         "clients do.",
     )
+    public_reports: bool = Field(
+        default=False,
+        description="Serve the reports to everybody, as pages at `/reports`; they hold nothing about a person.",
+    )
