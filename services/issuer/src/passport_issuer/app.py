@@ -202,6 +202,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
                 transport=parts.workforce,
             ),
             tokens=Tokens(),
+            poll=settings.workforce_poll,
         ),
     )
 

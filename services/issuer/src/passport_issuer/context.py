@@ -49,10 +49,11 @@ class NoticeMeans:
 
 @dataclass(frozen=True, kw_only=True)
 class Workforce:
-    """How workforce systems are reached: an outbound client per connection, and the tokens they gave."""
+    """How workforce systems are reached: a client per connection, the tokens they gave, how often."""
 
     clients: WorkforceClients
     tokens: Tokens
+    poll: timedelta
 
 
 @dataclass(frozen=True, kw_only=True)

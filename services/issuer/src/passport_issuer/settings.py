@@ -40,6 +40,13 @@ class IssuerSettings(NoticeSettings):
         description="How long after a temporary placement's end the visitor's names and date of birth are "
         "kept, in seconds.",
     )
+    workforce_poll: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(seconds=2),
+        le=timedelta(hours=1),
+        description="How often each connected workforce system is asked for changes about linked people, in "
+        "seconds.",
+    )
     client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
         default=None,
         description="Id under which the registry knows this service as an API client (its key: "
