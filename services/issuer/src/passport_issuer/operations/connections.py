@@ -44,6 +44,8 @@ from passport_shared.service.tenancy import Tenant
 
 KEY_PURPOSE = "workforce"
 """Purpose of a trust's key that signs client assertions; it signs nothing else."""
+RETRY_AFTER = timedelta(seconds=30)
+"""What people are told to wait after a system failed: as long as a circuit breaker stays open."""
 WHOLE = 3
 """A conversation of several calls may take this many times as long as one."""
 # Nobody is called so; a system that answers this search at all has authorised us.
@@ -171,7 +173,7 @@ async def public_keys(ctx: Context, tenant: Tenant) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """How a test went: each step's reason, None where it went well; the search is left out after a failure."""
+    """How a test went: each step's reason, None where it went well; no search after a failed status."""
 
     at: datetime
     status: WorkforceReason | None
@@ -183,7 +185,7 @@ class Tested:
         return self.status is None and self.search is None
 
 
-async def test(ctx: Context, tenant: Tenant, connection: Connection, actor: Actor) -> Tested:
+async def test(ctx: Context, connection: Connection, actor: Actor) -> Tested:
     """Ask the system whether it is up, then search for nobody; what came of it is recorded."""
     status = await _reason(ctx, connection, lambda system: system.status())
     search = status or await _reason(ctx, connection, lambda system: system.search(NOBODY))
@@ -310,7 +312,7 @@ async def _wrapped(ctx: Context, connection_id: str, api_key: str | None) -> byt
 def _check(
     ctx: Context, tenant: Tenant, values: Mapping[str, Any], api_key: str | None, *, has_key: bool = False
 ) -> None:
-    """Refuse what can never work: addresses by their text, credentials that do not fit, another trust's base."""
+    """Refuse what can never work: addresses by their text, credentials that do not fit, others' bases."""
     allow = frozenset(values["private_hosts"]) | ctx.workforce.clients.allowed
     for field in ("base_url", "token_url"):
         if values[field] is None:

@@ -85,9 +85,7 @@ async def hold_in(
 ) -> bool:
     """Put a passport on hold inside the caller's transaction; whether it was not before.
 
-    Args:
-        by: who asked, as the notice says it.
-        actor: who asked, as the audit says it.
+    ``by`` is who asked as the notice says it, ``actor`` the same as the audit says it.
     """
     live = (PassportState.INVITED, PassportState.IDENTITY_PENDING, PassportState.ACTIVE)
     if not await passports.change_state(

@@ -1,7 +1,7 @@
 """What each source can and cannot fill, claim by claim, as data.
 
-One row per claim that a credential type has of its own. The document docs/workforce/sources.md is written from
-it, and tests hold it to the mappings: what a source is said to fill it is seen to fill, and nothing else.
+One row per claim that a credential type has of its own. The document docs/workforce/sources.md is written
+from it, and tests hold it to the mappings: what a source is said to fill it is seen to fill, nothing else.
 ``where_from`` tells people where something that is not held would come from.
 """
 
@@ -182,7 +182,7 @@ TABLE: tuple[Row, ...] = (
         why_not={
             Origin.LMS: _NO_RECORDS,
             Origin.RECRUITMENT: _NO_RECORDS,
-            Origin.OCCUPATIONAL_HEALTH: "vaccinations, tests and observations are no outcome and never become one",
+            Origin.OCCUPATIONAL_HEALTH: "vaccinations, tests and observations never become an outcome",
         },
     ),
     Row(

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_issuer.rules.workforce_names import Chosen
 from passport_issuer.store import connection_tables as t
 from passport_issuer.store.rows import Duplicate, VersionChanged, as_row, many, one
+from passport_issuer.store.tables import staff
 from passport_shared.service.db import is_unique_violation
 from passport_shared.service.once import insert_once
 
@@ -212,3 +213,12 @@ async def list_screening(conn: AsyncConnection, ods: str, staff_id: str) -> list
     table = t.screening_records
     query = select(table).where(table.c.ods == ods, table.c.staff_id == staff_id).order_by(table.c.id)
     return await many(conn, query, Screening)
+
+
+async def hold_person(conn: AsyncConnection, ods: str, staff_id: str) -> bool:
+    """Make rivals for this person's records wait until this transaction is over; whether there is one."""
+    table = staff
+    held = await conn.execute(
+        update(table).where(table.c.ods == ods, table.c.id == staff_id).values(version=table.c.version)
+    )
+    return held.rowcount == 1

@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passport_issuer.rules.records import ExternalId, StaffMember
+from passport_issuer.rules.records import ExternalId, ExternalIdKind, StaffMember
 from passport_issuer.store import tables as t
 from passport_issuer.store.rows import Duplicate, VersionChanged, as_row, as_value
 from passport_shared.service.db import is_unique_violation
@@ -101,6 +101,16 @@ async def list_staff(
     found = await _external_ids(conn, [row.id for row in rows])
     people = [as_value(StaffMember, row._mapping, external_ids=tuple(found.get(row.id, ()))) for row in rows]
     return people, following
+
+
+async def owner_of_external_id(
+    conn: AsyncConnection, ods: str, kind: ExternalIdKind, value: str
+) -> str | None:
+    """Whose external identifier this is within the trust."""
+    ids = t.staff_external_ids
+    query = select(ids.c.staff_id).where(ids.c.ods == ods, ids.c.kind == kind.value, ids.c.value == value)
+    found: str | None = (await conn.execute(query)).scalar_one_or_none()
+    return found
 
 
 async def _external_ids(conn: AsyncConnection, staff_ids: Sequence[str]) -> dict[str, list[ExternalId]]:
