@@ -32,6 +32,7 @@ from passport_issuer.http import releases as release_messages
 from passport_issuer.http.management import (
     assignments,
     checks,
+    events,
     identity_sessions,
     invitations,
     notices,
@@ -268,6 +269,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[
             token_routes(),
+            events.router,
             staff.router,
             assignments.router,
             checks.router,

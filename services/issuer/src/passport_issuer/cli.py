@@ -32,6 +32,7 @@ async def opened(settings: IssuerSettings) -> AsyncIterator[Enrolling]:
         yield Enrolling(
             tenants=ctx.tenants,
             keys=ctx.keys,
+            outbox=ctx.outbox,
             outbound=ctx.outbound,
             clock=ctx.clock,
             afterwards=lists_before_credentials,

@@ -50,5 +50,5 @@ class RegistrySettings(ServiceSettings):
     )
     public_reports: bool = Field(
         default=False,
-        description="Serve the reports to everybody, as pages at `/reports`; they hold nothing about a person.",
+        description="Serve the reports to everybody, as pages at `/reports`. They hold nothing about people.",
     )

@@ -48,6 +48,7 @@ from passport_verifier.errors import PROBLEMS
 from passport_verifier.http import federation, oid4vp, openapi, pages
 from passport_verifier.http.management import (
     decisions,
+    events,
     movements,
     overrides,
     policies,
@@ -235,6 +236,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[
             token_routes(),
+            events.router,
             movements.router,
             presentation_requests.router,
             decisions.router,

@@ -42,7 +42,9 @@ async def opened(settings: VerifierSettings) -> AsyncIterator[Enrolling]:
     except (KekError, NoTrustFile) as error:
         raise CommandFailed(str(error)) from None
     try:
-        yield Enrolling(tenants=ctx.tenants, keys=ctx.keys, outbound=ctx.outbound, clock=ctx.clock)
+        yield Enrolling(
+            tenants=ctx.tenants, keys=ctx.keys, outbox=ctx.outbox, outbound=ctx.outbound, clock=ctx.clock
+        )
     finally:
         await close_context(ctx)
 

@@ -25,6 +25,7 @@ from passport_shared.formats.federation import (
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service.cli import Command, CommandFailed
 from passport_shared.service.keys import KeyStore
+from passport_shared.service.outbox import Outbox
 from passport_shared.service.settings import ServiceSettings
 from passport_shared.service.tenancy import EnrolmentRefused, Tenant, Tenants
 
@@ -44,6 +45,7 @@ class Enrolling:
 
     tenants: Tenants
     keys: KeyStore
+    outbox: Outbox
     outbound: Outbound
     clock: Clock
     afterwards: Callable[[Tenant], Awaitable[None]] | None = None

@@ -37,6 +37,7 @@ RESOURCES = MappingProxyType(
             "notices",
             "placements",
             "releases",
+            "events",
             "tenants",
         ),
         "verifier": (
@@ -48,6 +49,7 @@ RESOURCES = MappingProxyType(
             "placements",
             "watches",
             "write-backs",
+            "events",
             "tenants",
         ),
     }
