@@ -25,12 +25,16 @@ from passport_verifier.errors import (
     PersonNotMatching,
     WasRechecked,
 )
-from passport_verifier.operations import activity
+from passport_verifier.operations import activity, gates
 from passport_verifier.operations.deciding import person_commitment
+from passport_verifier.operations.hr_users import hr_user_answer
+from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.overriding import outcome_now
 from passport_verifier.operations.sealing import DataKey, Unreadable
+from passport_verifier.rules.gates import HrUserAnswer, Step
+from passport_verifier.rules.movement_types import ApprovalKind
 from passport_verifier.rules.outcome import Outcome
-from passport_verifier.store import decisions, overrides
+from passport_verifier.store import decisions, movements, overrides
 from passport_verifier.store.decisions import Condition, Listed, PersonMethod, Reliance
 from passport_verifier.store.overrides import Override
 from passport_verifier.store.requests import Flow
@@ -129,6 +133,7 @@ async def confirm_person(
         NotFound, WasRechecked: no such decision, or a newer one replaces it.
         AwaitingReturn: a same-device answer that did not come back.
         PersonNotMatching: the document says another name or date of birth.
+        GateNotPassed: who confirms has another part in the movement (G-C), or is not trained for it (G-B).
         Conflict: it was confirmed already, by another method.
     """
     found = await get(ctx, ods, decision_id)
@@ -139,9 +144,11 @@ async def confirm_person(
     if shown is not None and not await _is_same_person(ctx, found, shown):
         await _record(ctx, found, actor, "person.not_matching", method)
         raise PersonNotMatching
+    hr_user = await _hr_user(ctx, found, actor)
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
         await _hold_newest(conn, ods, decision_id)
+        await _check_gates(ctx, conn, found, actor, hr_user)
         recorded = await decisions.confirm_person(
             conn, decision_id, method=method, by=actor.as_dict(), at=now
         )
@@ -155,10 +162,33 @@ async def confirm_person(
                 details={"method": method},
             )
             await activity.emit_confirmed(ctx, conn, found.decision, now)
+            if found.decision.movement_id is not None:
+                await refresh(ctx, conn, found.decision.movement_id, actor=actor)
     after = await get(ctx, ods, decision_id)
     if not recorded and after.decision.person_method is not method:
         raise Conflict("The person has been confirmed already, by another method.")
     return after
+
+
+async def _hr_user(ctx: Context, found: Listed, actor: Actor) -> HrUserAnswer | None:
+    """What the register says of who confirms; asked before the transaction."""
+    movement_id = found.decision.movement_id
+    if movement_id is None:
+        return None
+    async with ctx.db.read() as conn:
+        movement = await movements.get(conn, found.decision.ods, movement_id)
+    return await hr_user_answer(ctx, movement, actor, ApprovalKind.HOST_HR) if movement else None
+
+
+async def _check_gates(
+    ctx: Context, conn: AsyncConnection, found: Listed, actor: Actor, hr_user: HrUserAnswer | None
+) -> None:
+    """G-B and G-C, with the movement's row held, so that nobody takes another part in it meanwhile."""
+    movement_id = found.decision.movement_id
+    held = await movements.held(conn, movement_id) if movement_id is not None else None
+    if held is not None:
+        standing = await gates.standing(ctx, conn, held)
+        gates.check_held(standing, Step.CONFIRM, actor=actor, acting_as=ApprovalKind.HOST_HR, hr_user=hr_user)
 
 
 async def _hold_newest(conn: AsyncConnection, ods: str, decision_id: str) -> None:

@@ -7,6 +7,7 @@ licence when its parts are complete, another one when a part is another one, and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,8 +19,11 @@ from passport_verifier.operations.gates import Standing
 from passport_verifier.rules import licence_text
 from passport_verifier.rules.movement_state import MovementState
 from passport_verifier.rules.movement_types import ApprovalKind
+from passport_verifier.rules.policies import policy_for
 from passport_verifier.store import licences, movements
 from passport_verifier.store.licences import Licence, LicenceState
+from passport_verifier.store.movements import Movement
+from passport_verifier.store.releases import StoredRelease
 
 _HAS_ONE = frozenset({MovementState.READY, MovementState.ACTIVE})
 
@@ -88,9 +92,10 @@ def _document(found: Standing) -> Mapping[str, Any]:
         "terms_version": movement.terms_version,
         "type": movement.type,
         "role_profile": movement.role_profile,
+        "observer": _observes(movement),
         "host_ods": movement.ods,
         "employing_ods": movement.employing_ods,
-        "start": movement.start.isoformat(),
+        "start": _first_day(movement, release).isoformat(),
         "end": movement.last_day.isoformat(),
         "sites": list(movement.details["sites"]),
         "department": movement.details["department"],
@@ -110,6 +115,22 @@ def _document(found: Standing) -> Mapping[str, Any]:
         ),
         "decision": shown.id if shown else None,
     }
+
+
+def _first_day(movement: Movement, release: StoredRelease | None) -> date:
+    """The first day, where the employing trust releases the person from a later one."""
+    later = release.not_before if release else None
+    return max(movement.start, later) if later is not None else movement.start
+
+
+def _observes(movement: Movement) -> bool:
+    policy = policy_for(movement.type, movement.role_profile)
+    return policy is not None and policy.profile.patient_contact == "OBSERVE"
+
+
+def observes(licence: Licence) -> bool:
+    """Whether it is an observer's: the role profile of its policy has no hands-on contact."""
+    return bool(licence.document["observer"])
 
 
 async def get(ctx: Context, ods: str, movement_id: str) -> Licence:

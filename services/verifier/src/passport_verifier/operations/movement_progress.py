@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_shared.service.auth import Actor
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound
-from passport_verifier.operations import licences
+from passport_verifier.operations import following, licences
 from passport_verifier.operations.gates import Standing, standing
 from passport_verifier.operations.overriding import may_start
 from passport_verifier.rules import gates
@@ -27,7 +27,7 @@ from passport_verifier.rules.movement_state import (
     Progress,
     derive,
 )
-from passport_verifier.store import movements
+from passport_verifier.store import movements, releases
 from passport_verifier.store.movements import Movement
 from passport_verifier.store.placements import PlacementState
 
@@ -57,11 +57,14 @@ async def refresh(
     movement = await movements.held(conn, movement_id)
     if movement is None:
         raise NotFound
+    await following.advance(ctx, conn, movement, actor=actor)
     found = await standing(ctx, conn, movement)
     state = derive(await progress(ctx, conn, found))
     await licences.keep(ctx, conn, found, state)
+    await _tell_mismatch(ctx, conn, found)
     if state is not movement.state:
         await _change(ctx, conn, movement, state, actor)
+    await following.settle(ctx, conn, movement, state, found.shown, actor=actor)
     return state
 
 
@@ -99,6 +102,11 @@ async def _change(
         organisation=movement.ods,
         details={"from": movement.state, "to": state},
     )
+    await emit_state(ctx, conn, movement, state)
+
+
+async def emit_state(ctx: Context, conn: AsyncConnection, movement: Movement, state: MovementState) -> None:
+    """Tell other systems of a movement's new state."""
     await ctx.outbox.emit(
         conn,
         type=f"movement.{state.lower()}",
@@ -106,3 +114,36 @@ async def _change(
         organisation=movement.ods,
         data={"employing_ods": movement.employing_ods, "host_ods": movement.ods, "type": movement.type},
     )
+
+
+async def _tell_mismatch(ctx: Context, conn: AsyncConnection, found: Standing) -> None:
+    """Tell both HR teams, once per decision, that another person is released than the one who presented."""
+    release, shown = found.release, found.shown
+    if found.facts.same_person is not False or release is None or shown is None:
+        return
+    if not await releases.tell_mismatch(conn, release.id, shown.id):
+        return
+    movement = found.movement
+    await ctx.audit.record(
+        conn,
+        kind="release.person_mismatch",
+        subject_ref=movement.id,
+        actor=ITSELF,
+        organisation=movement.ods,
+        details={"release": release.id, "decision": shown.id},
+    )
+    await ctx.outbox.emit(
+        conn,
+        type="release.person_mismatch",
+        subject=movement.id,
+        organisation=movement.ods,
+        data={
+            "employing_ods": movement.employing_ods,
+            "host_ods": movement.ods,
+            "tell": ["HOST_HR", "EMPLOYING_HR"],
+        },
+    )
+
+
+ITSELF = {"ref": "verifier", "client_id": "verifier", "kind": "MACHINE", "asserted": False}
+"""The actor of what this service does by itself."""

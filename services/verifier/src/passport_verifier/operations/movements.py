@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -17,8 +17,10 @@ from passport_shared.service.idempotency import Claim
 from passport_shared.service.paging import PageQuery
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, PreconditionFailed, UnknownPolicy
+from passport_verifier.operations import agreements, policies
+from passport_verifier.operations.movement_progress import emit_state, refresh
 from passport_verifier.operations.sealing import DataKey
-from passport_verifier.rules.policies import policy_for
+from passport_verifier.rules.agreements import Move
 from passport_verifier.store import movements
 from passport_verifier.store.movements import Movement, MovementState
 
@@ -37,16 +39,29 @@ class NewMovement:
 
 
 async def create(ctx: Context, ods: str, new: NewMovement, actor: Actor, claim: Claim) -> str:
-    """Store a movement; its id.
+    """Store a movement with the agreement that covers it; its id.
+
+    One that no agreement covers can be made all the same: the gates say what to do (G-A).
 
     Raises:
         UnknownPolicy: this host has no policy for its type and role profile.
         Conflict: the external id is taken.
     """
-    if policy_for(new.type, new.role_profile) is None:
+    if await policies.in_force(ctx, ods, f"{new.type}.{new.role_profile}") is None:
         raise UnknownPolicy
     now = ctx.clock.now()
     movement_id = new_id()
+    choice = await agreements.choose(
+        ctx,
+        Move(
+            type=new.type,
+            host_ods=ods,
+            employing_ods=new.employing_ods,
+            workforce_group=new.details["workforce_group"],
+            start=new.start,
+            end=new.end,
+        ),
+    )
     movement = Movement(
         id=movement_id,
         ods=ods,
@@ -63,6 +78,7 @@ async def create(ctx: Context, ods: str, new: NewMovement, actor: Actor, claim: 
         created_by=actor.as_dict(),
         updated_at=now,
         version=1,
+        agreement=choice.agreement,
     )
     try:
         async with ctx.db.write() as conn:
@@ -111,24 +127,39 @@ async def cancel(ctx: Context, movement: Movement, actor: Actor) -> Movement:
         await movements.close_requests(conn, movement.id, ctx.clock.now())
         state = {"state": MovementState.CANCELLED}
         await _change(ctx, conn, movement, actor, "movement.cancelled", state)
+        await emit_state(ctx, conn, movement, MovementState.CANCELLED)
+        await refresh(ctx, conn, movement.id, actor=actor)
     return await get(ctx, movement.ods, movement.id)
+
+
+CHANGEABLE = frozenset({MovementState.REQUESTED, MovementState.AGREED, MovementState.RELEASED})
 
 
 async def amend(ctx: Context, movement: Movement, values: Mapping[str, Any], actor: Actor) -> Movement:
     """Change dates or details of a movement nobody has presented for.
 
+    What was agreed to and released before is for other terms then: it counts no more.
+
     Raises:
-        Conflict: it is no longer in the state REQUESTED, or something was asked for it.
+        Conflict: it is ready or further, or something was asked for it.
         PreconditionFailed: somebody changed it since it was read.
     """
-    if movement.state is not MovementState.REQUESTED:
-        raise Conflict("Only a movement that is still requested can be changed.")
+    if movement.state not in CHANGEABLE:
+        raise Conflict("Only a movement that is not ready yet can be changed.")
+    amended = replace(movement, **values)
+    choice = await agreements.choose(ctx, agreements.move_of(amended))
+    terms = {
+        "terms_version": movement.terms_version + 1,
+        "agreement": choice.agreement,
+        "capped_end": None,
+    }
     async with ctx.db.write() as conn:
         await _hold(conn, movement)
         # A decision is about the days that were asked for; another day is another question.
         if await movements.has_requests(conn, movement.id, ctx.clock.now()):
             raise Conflict("Something was asked for this movement: withdraw it, or make a new movement.")
-        await _change(ctx, conn, movement, actor, "movement.changed", values)
+        await _change(ctx, conn, movement, actor, "movement.changed", {**values, **terms})
+        await refresh(ctx, conn, movement.id, actor=actor)
     return await get(ctx, movement.ods, movement.id)
 
 

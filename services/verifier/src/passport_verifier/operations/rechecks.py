@@ -24,6 +24,7 @@ from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
 from passport_verifier.operations import activity, policies, status_lists
 from passport_verifier.operations.deciding import HOLDER_REF, Basis, Occasion, carried, decide
+from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.dated_checks import in_grace
 from passport_verifier.rules.evidence import CredentialStanding
@@ -83,6 +84,8 @@ async def recheck(
             details={"recheck_of": decision_id, "cause": cause},
         )
         await activity.emit_recheck(ctx, conn, whole.decision)
+        if whole.decision.movement_id is not None:
+            await refresh(ctx, conn, whole.decision.movement_id, actor=actor)
         if claim is not None:
             await claim.complete(conn, whole.decision.id)
     log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)

@@ -39,6 +39,7 @@ from passport_verifier.errors import (
 )
 from passport_verifier.operations import gates
 from passport_verifier.operations.deciding import HOLDER_REF
+from passport_verifier.operations.movement_progress import ITSELF
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.gates import Step
 from passport_verifier.rules.movement_state import OVER
@@ -379,10 +380,6 @@ async def _give_up(ctx: Context, request: StoredRequest, state: ReleaseRequestSt
             data={"employing_ods": request.employing_ods, "reason": reason},
         )
     log.info("release_request.given_up", release_request=request.id, reason=reason)
-
-
-ITSELF = {"ref": "verifier", "client_id": "verifier", "kind": "MACHINE", "asserted": False}
-"""The actor of what this service does by itself."""
 
 
 async def _audit(

@@ -25,8 +25,8 @@ from passport_verifier.clients.issuer_releases import Read, Unanswered
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound, RegisterTooOld
 from passport_verifier.operations import deciding
-from passport_verifier.operations.movement_progress import refresh
-from passport_verifier.operations.release_requests import ITSELF, issuer_standing, usable_snapshot
+from passport_verifier.operations.movement_progress import ITSELF, refresh
+from passport_verifier.operations.release_requests import issuer_standing, usable_snapshot
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.movement_state import OVER, Answer
 from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod

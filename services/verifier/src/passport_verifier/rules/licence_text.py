@@ -38,3 +38,11 @@ def text(version: str = CURRENT) -> Mapping[str, Mapping[str, Any]]:
 def document_sha256(document: Mapping[str, Any]) -> str:
     """base64url of the SHA-256 of a document in its canonical form."""
     return b64url_encode(hashlib.sha256(canonical(dict(document))).digest())
+
+
+def agreement_name(agreement: Mapping[str, Any] | None, version: str, locale: str) -> str:
+    """How the text names the agreement between the trusts."""
+    words = text(version)[locale]
+    if agreement is None:
+        return str(words["no_agreement"])
+    return str(words["agreement"]).format(type=agreement["type"], version=agreement["version"])
