@@ -33,7 +33,7 @@ def fault(operation: Operation, answer: httpx.Response) -> str | None:
     # A client that did not try the Authorization header is told nothing of schemes (RFC 6749 §5.2).
     if status == 401 and "www-authenticate" not in answer.headers and not operation.takes_form:
         return "401 without WWW-Authenticate"
-    if operation.managed:
+    if operation.answers_problems:
         return _problem_fault(answer)
     if is_page(operation) and answer.headers["content-type"].startswith("text/html"):
         return None

@@ -69,6 +69,12 @@ class Operation:
         return self.path.startswith("/api/")
 
     @property
+    def answers_problems(self) -> bool:
+        """Whether its errors are problems: the management interface, and what says so in the document."""
+        answers = self.spec.get("responses", {}).values()
+        return self.managed or any("application/problem+json" in one.get("content", {}) for one in answers)
+
+    @property
     def secured(self) -> bool:
         """Whether it needs an access token of an API client."""
         return bool(self.spec.get("security"))

@@ -29,7 +29,7 @@ from passport_shared.wire.release import (
     RELEASE_REQUEST_MEDIA_TYPE,
 )
 
-_OURS = re.compile(r"/[A-Z0-9]{3,10}/(?:release-requests|releases/[^/]+)")
+_OURS = re.compile(r"/[^/]*/(?:release-requests|releases/.*)", re.DOTALL)
 NO_STORE = {"Cache-Control": "no-store"}
 
 
