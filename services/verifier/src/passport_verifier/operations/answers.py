@@ -61,6 +61,7 @@ from passport_verifier.store.requests import Flow, PresentationRequest, RequestS
 
 MAX_RESPONSE_CHARS = 196_608
 MAX_PLAINTEXT_BYTES = 131_072
+IDENTITY_CLAIMS = ("family_name", "given_name", "birthdate")
 IN_ONE_GO = 3
 """Up to so many credentials are verified on the event loop; more in one call to a thread."""
 
@@ -324,7 +325,15 @@ def _basis(
             uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
         },
         released_until=session.released_until,
+        identity=_identity(person) if request.movement_id is not None else None,
     )
+
+
+def _identity(person: Examined) -> dict[str, str] | None:
+    """Names and birthdate, if all of them were shared: what a placement's record needs."""
+    found = {name: person.verified.claims.get(name) for name in IDENTITY_CLAIMS}
+    whole = {name: value for name, value in found.items() if isinstance(value, str)}
+    return whole if len(whole) == len(found) else None
 
 
 def _facts(examined: Sequence[Examined], policy: HostPolicy, key: DataKey) -> dict[str, dict[str, Any]]:

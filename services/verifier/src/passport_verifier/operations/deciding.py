@@ -45,6 +45,10 @@ class Basis:
     ``person`` are commitments to the names, birthdate and passport that were shared, for the confirmation of
     the person and the comparison with who is released. ``holder_ref`` is the passport's reference itself where
     it is the employing trust's: a release request names the person by it.
+
+    ``look_ups_as_at`` as in ``evidence.Case``. ``identity`` are the names and birthdate themselves, for the
+    placement's record, where an answer was given for a movement: sealed apart and kept as
+    ``placement_tables`` says.
     """
 
     request: PresentationRequest
@@ -59,6 +63,8 @@ class Basis:
     status_times: Mapping[str, str]
     released_until: date | None = None
     holder_ref: str | None = None
+    look_ups_as_at: datetime | None = None
+    identity: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,7 @@ def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
             credentials=basis.standings,
             look_ups=tuple(as_look_up(check) for check in basis.look_ups),
             released_until=basis.released_until,
+            look_ups_as_at=basis.look_ups_as_at,
         )
     )
     decision_id = new_id()
@@ -115,6 +122,7 @@ def decide(basis: Basis, policy: HostPolicy, occasion: Occasion) -> Whole:
         person_method=None,
         person_by=None,
         person_at=None,
+        sealed_person=_sealed_person(basis, decision_id),
     )
     return Whole(
         decision=decision,
@@ -183,6 +191,17 @@ def _sealed(basis: Basis, judged: Judgement) -> dict[str, Any]:
             )
         ],
     }
+
+
+def _sealed_person(basis: Basis, decision_id: str) -> bytes | None:
+    if basis.identity is None:
+        return None
+    return basis.key.seal(dict(basis.identity), decision_id=person_context(decision_id))
+
+
+def person_context(decision_id: str) -> str:
+    """What sealed names and birthdate are bound to: their own decision, and nothing else of it."""
+    return f"{decision_id}|person"
 
 
 def _said(day: DayResult) -> dict[str, Any]:

@@ -60,6 +60,9 @@ async def refresh(
     await following.advance(ctx, conn, movement, actor=actor)
     found = await standing(ctx, conn, movement)
     state = derive(await progress(ctx, conn, found))
+    if await following.begins(ctx, conn, movement, state, actor=actor):
+        found = await standing(ctx, conn, movement)
+        state = derive(await progress(ctx, conn, found))
     await licences.keep(ctx, conn, found, state)
     await _tell_mismatch(ctx, conn, found)
     if state is not movement.state:
@@ -83,17 +86,15 @@ async def progress(ctx: Context, conn: AsyncConnection, found: Standing) -> Prog
     )
 
 
-async def _change(
+async def _changed(
     ctx: Context,
     conn: AsyncConnection,
     movement: Movement,
     state: MovementState,
     actor: Actor | Mapping[str, Any],
 ) -> None:
-    now = ctx.clock.now()
-    await movements.touch(conn, movement.id, at=now, values={"state": state})
     if state in OVER:
-        await movements.close_requests(conn, movement.id, now)
+        await movements.close_requests(conn, movement.id, ctx.clock.now())
     await ctx.audit.record(
         conn,
         kind="movement.state_changed",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Protocol
 
 import structlog
 
@@ -103,6 +104,8 @@ async def _judged_again(
         chains = await decisions.chains(conn, [one.x5t_s256 for one in reliances])
     if session is None:
         raise NotFound
+    if not session.data_key:
+        raise Conflict("The facts of this decision have been deleted with the movement's data key.")
     key = DataKey.unwrap(ctx.kek, session.data_key, decision.case_id)
     try:
         sealed = key.open(decision.sealed, decision_id=decision.id)
@@ -131,6 +134,9 @@ async def _judged_again(
                 uri: token.iat.isoformat().replace("+00:00", "Z") for uri, token in lists.items() if token
             },
             released_until=session.released_until,
+            # The host looks the register up when it decides, not every day after: what was recent enough to
+            # start on stays so while the movement is watched. Who asks by hand asks the whole question anew.
+            look_ups_as_at=decision.received_at if cause is Cause.WATCHED else None,
         ),
         policy,
         Occasion(cause=cause, received_at=decision.received_at, decided_at=now, recheck_of=decision.id),
@@ -150,7 +156,7 @@ def _stood_again(
 ) -> list[tuple[Reliance, CredentialStanding]]:
     found = []
     for one in reliances:
-        finding = _authority(one, chains.get(one.x5t_s256), snapshot, now, sandbox=sandbox)
+        finding = authority_now(one, chains.get(one.x5t_s256), snapshot, now, sandbox=sandbox)
         status = _status(one, lists.get(one.status_uri), snapshot, now, first_day)
         current = replace(
             one,
@@ -162,8 +168,21 @@ def _stood_again(
     return found
 
 
-def _authority(
-    one: Reliance, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime, *, sandbox: bool
+class Card(Protocol):
+    """What the authority behind a credential is judged from."""
+
+    @property
+    def issuer(self) -> str: ...  # noqa: D102
+    @property
+    def vct(self) -> str: ...  # noqa: D102
+    @property
+    def iat(self) -> datetime: ...  # noqa: D102
+    @property
+    def exp(self) -> datetime: ...  # noqa: D102
+
+
+def authority_now(
+    one: Card, chain: Sequence[str] | None, snapshot: Snapshot, now: datetime, *, sandbox: bool
 ) -> trust.Finding:
     """The issuer's authority now; the chain as at the credential's time, for it may have run out since."""
     if chain is None:

@@ -15,10 +15,10 @@ from passport_shared.service.idempotency import Claim
 from passport_shared.service.paging import PageQuery
 from passport_shared.wire.regulators import number_has_form
 from passport_verifier.context import Context
-from passport_verifier.errors import NotFound, one_field
+from passport_verifier.errors import Conflict, NotFound, one_field
 from passport_verifier.operations.sealing import DataKey
 from passport_verifier.rules.evidence import APPROVER, RegisterLookUp, RegisterStatus, number_text
-from passport_verifier.store import movements, register_checks, requests
+from passport_verifier.store import movements, register_checks, requests, watches
 from passport_verifier.store.register_checks import RegisterCheck
 
 LEEWAY = timedelta(minutes=1)
@@ -52,6 +52,8 @@ async def create(ctx: Context, ods: str, new: NewRegisterCheck, actor: Actor, cl
     if new.checked_at > now + LEEWAY:
         raise one_field("/checked_at", "in_future", "A look-up cannot be in the future.")
     case_id, wrapped = await _case(ctx, ods, new)
+    if not wrapped:
+        raise Conflict("The movement's details have been deleted: nothing can be recorded for it.")
     key = DataKey.unwrap(ctx.kek, wrapped, case_id)
     check = RegisterCheck(
         id=new_id(),
@@ -68,6 +70,8 @@ async def create(ctx: Context, ods: str, new: NewRegisterCheck, actor: Actor, cl
     )
     async with ctx.db.write() as conn:
         await register_checks.add(conn, check)
+        # A placement that runs is judged again with what was found.
+        await watches.notice(conn, [case_id], now, judge_again=True)
         await ctx.audit.record(
             conn,
             kind="register_check.recorded",

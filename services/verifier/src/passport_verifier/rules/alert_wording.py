@@ -1,4 +1,4 @@
-"""Plain words for alerts, in en-GB and cy (domain model §10h): what changed and what to do, never why. Pure."""
+"""Plain words for alerts, in en-GB and cy (domain model §10h): what changed, what to do, never why. Pure."""
 
 from __future__ import annotations
 

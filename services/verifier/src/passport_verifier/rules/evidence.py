@@ -85,6 +85,8 @@ class Case:
     standing of every card by the part of the policy it answers (``asking.Part``), which is the type's name
     but for a card that is asked for in several parts. ``released_until`` is the last day the employing trust
     released the person for, as its newest Release says: nobody is judged, or placed, beyond it.
+    ``look_ups_as_at`` is when the start was decided, for a case that is judged again while the movement is
+    watched: a look-up that was recent then does not grow old afterwards. None judges it as at ``decided_at``.
     """
 
     policy: HostPolicy
@@ -96,6 +98,7 @@ class Case:
     credentials: Mapping[str, CredentialStanding]
     look_ups: tuple[RegisterLookUp, ...] = field(default=())
     released_until: date | None = None
+    look_ups_as_at: datetime | None = None
 
     @property
     def ends_on(self) -> date:

@@ -265,11 +265,13 @@ def _own_result(case: Case, check: RegisterLookUp) -> DayResult:
 
 def _is_recent(case: Case, check: RegisterLookUp) -> bool:
     """Whether a look-up still says something: by HR so many hours, by an approver on its own day."""
+    if check.checked_at > case.decided_at + LEEWAY:
+        return False
+    as_at = case.look_ups_as_at or case.decided_at
     if check.by_approver:
-        same_day = london_day(check.checked_at) == london_day(case.decided_at)
-        return same_day and check.checked_at <= case.decided_at + LEEWAY
+        return london_day(check.checked_at) >= london_day(as_at)
     hours = case.policy.profile.look_up_max_age_hours.get(check.regulator, DEFAULT_LOOK_UP_HOURS)
-    return -LEEWAY <= case.decided_at - check.checked_at <= timedelta(hours=hours)
+    return as_at - check.checked_at <= timedelta(hours=hours)
 
 
 def _register_status(case: Case, status: str, licence: object, source: str) -> DayResult:
@@ -444,17 +446,19 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def _on(rule: Rule, case: Case, row: NeedRow, day: date) -> DayResult | None:
-    """The rule's result on a day; None when it could not be worked out."""
+def _on(rule: Rule | None, case: Case, row: NeedRow, day: date) -> DayResult | None:
+    """The rule's result on a day; None when it could not be worked out, or there is no such rule."""
+    if rule is None:
+        return None
     try:
         return rule(case, row, day)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except Exception:  # noqa: BLE001 - whatever a rule raises, its answer is not known
         return None
 
 
 def judge_row(case: Case, row: NeedRow) -> Finding:
     """One row of the policy judged as at the first and the last day."""
-    rule = RULES[row.rule]
+    rule = RULES.get(row.rule)
     days = [_on(rule, case, row, day) for day in (case.first_day, case.ends_on)]
     broken = _result(Result.UNKNOWN, "RULE_ERROR", Reason.RULE_ERROR, Party.EMPLOYING_HR, Party.HOST_HR)
     first, last = (day or broken for day in days)

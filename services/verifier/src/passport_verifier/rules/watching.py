@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from passport_shared.formats import strict
-from passport_shared.formats.trust_mark import TrustMark
+from passport_shared.formats.trust_mark import Authorization, TrustMark
 from passport_verifier.rules.dated_checks import GRACE
 from passport_verifier.rules.evidence import Facts
 from passport_verifier.rules.outcome import LONDON, OUTCOME_ORDER, RESULT_ORDER, Outcome, Result
@@ -66,7 +66,9 @@ def known_dates(
         last_day: of the placement.
     """
     found = [KnownDate(on=last_day, kind=AlertKind.ENDS, credential="TemporaryPlacement")]
-    days = [(type_of(key), None, london_day(exp)) for key, exp in ends.items()]
+    days: list[tuple[str, str | None, date]] = [
+        (type_of(key), None, london_day(exp)) for key, exp in ends.items()
+    ]
     for credential, name in (
         ("RightToWork", "permission_expires"),
         ("Employment", "contract_end"),
@@ -180,17 +182,18 @@ def standing_of(mark: TrustMark | None, mark_status: str, now: datetime) -> str:
     content = {
         "status": mark_status,
         "type": mark.trust_mark_type,
-        "authorizations": [
-            [one.id, one.action, one.vct, _instant(one.valid_from), _instant(one.valid_until)]
-            + [_instant(one.issue_until), one.max_validity_s, one.covers(now)]
-            for one in sorted(mark.authorizations, key=lambda one: one.id)
-        ],
+        "authorizations": [_said_by(one, now) for one in sorted(mark.authorizations, key=lambda one: one.id)],
         "keys": sorted(
             [pin.use, pin.x5t_s256, pin.jkt, str(pin.state), _instant(pin.not_after_signing)]
             for pin in mark.keys
         ),
     }
     return hashlib.sha256(strict.canonical(content)).hexdigest()
+
+
+def _said_by(one: Authorization, now: datetime) -> list[str | int | None]:
+    times = (one.valid_from, one.valid_until, one.issue_until)
+    return [one.id, one.action, one.vct, *map(_instant, times), one.max_validity_s, str(one.covers(now))]
 
 
 def _instant(at: datetime | None) -> str:

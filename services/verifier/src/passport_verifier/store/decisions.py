@@ -36,6 +36,7 @@ class Cause(StrEnum):  # PERSISTED
     PRESENTATION = "PRESENTATION"
     ASKED = "ASKED"
     STATUS_ARRIVED = "STATUS_ARRIVED"
+    WATCHED = "WATCHED"
 
 
 class PersonMethod(StrEnum):  # PERSISTED

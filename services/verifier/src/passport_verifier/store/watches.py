@@ -54,6 +54,7 @@ class WatchedCard:
     """One card of an open watch, as its decision relied on it."""
 
     movement_id: str
+    ods: str
     issuer: str
     vct: str
     x5t_s256: str
@@ -146,10 +147,12 @@ async def notice(
     return int((await conn.execute(statement.values(**values))).rowcount)
 
 
-async def notice_decision(conn: AsyncConnection, decision_id: str, now: datetime) -> None:
-    """Have the watch that relies on a decision looked at: somebody has made a newer one."""
+async def notice_newer(conn: AsyncConnection, movement_id: str, decision_id: str, now: datetime) -> None:
+    """Have a movement's watch looked at if it still relies on an earlier decision than this one."""
     statement = update(watches).where(
-        watches.c.decision_id == decision_id, watches.c.state == WatchState.OPEN
+        watches.c.movement_id == movement_id,
+        watches.c.state == WatchState.OPEN,
+        watches.c.decision_id != decision_id,
     )
     await conn.execute(statement.values(due_at=now))
 
@@ -201,7 +204,7 @@ async def watch_cards(conn: AsyncConnection, decision_id: str) -> None:
 
 
 async def hurry_lists(conn: AsyncConnection, *, every: timedelta, now: datetime) -> int:
-    """Have watched lists fetched at least this often, whatever their own time to live; how many are sooner."""
+    """Have watched lists fetched at least this often, whatever their time to live; how many are sooner."""
     table = status_lists
     watched = select(watched_lists.c.uri)
     late = or_(table.c.fetched_at.is_(None), table.c.fetched_at <= now - every)
@@ -238,12 +241,16 @@ async def lists_to_compare(conn: AsyncConnection, *, stale_before: datetime) -> 
     return found
 
 
+_OF_RELIANCE = tuple(name for name in WatchedCard.__dataclass_fields__ if name not in {"movement_id", "ods"})
+
+
 def _cards(*where: Any, after: str | None, limit: int) -> Any:
     table = reliances
     query = (
         select(
             watches.c.movement_id,
-            *(table.c[name] for name in WatchedCard.__dataclass_fields__ if name != "movement_id"),
+            watches.c.ods,
+            *(table.c[name] for name in _OF_RELIANCE),
         )
         .join(watches, watches.c.decision_id == table.c.decision_id)
         .where(watches.c.state == WatchState.OPEN, *where)

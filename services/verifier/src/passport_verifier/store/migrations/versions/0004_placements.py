@@ -1,5 +1,7 @@
 """Make the tables of placements and watches."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,16 +13,16 @@ branch_labels = None
 depends_on = None
 
 
-def _instant(name: str, *, nullable: bool = True) -> sa.Column:
+def _instant(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     kind = passport_shared.service.columns.UtcDateTime(timezone=True)
     return sa.Column(name, kind, nullable=nullable)
 
 
-def _json(name: str, *, nullable: bool = True) -> sa.Column:
+def _json(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     return sa.Column(name, passport_shared.service.columns.JsonText(), nullable=nullable)
 
 
-def _text(name: str, *, nullable: bool = True) -> sa.Column:
+def _text(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     return sa.Column(name, sa.Text(), nullable=nullable)
 
 
