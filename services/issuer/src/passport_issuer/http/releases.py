@@ -29,7 +29,7 @@ from passport_shared.wire.release import (
     RELEASE_REQUEST_MEDIA_TYPE,
 )
 
-_OURS = re.compile(r"/[^/]*/(?:release-requests|releases/.*)", re.DOTALL)
+_OURS = re.compile(r"/.*/(?:release-requests|releases/.*)", re.DOTALL)
 NO_STORE = {"Cache-Control": "no-store"}
 
 
