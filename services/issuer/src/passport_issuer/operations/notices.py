@@ -25,6 +25,7 @@ from passport_issuer.rules.notices import (
     language_of,
     say_contact,
 )
+from passport_issuer.rules.records import StaffMember
 from passport_issuer.store import notices as store
 from passport_issuer.store import tables
 from passport_issuer.store.notices import JOB_KEY, Notice, NoticeContact
@@ -88,18 +89,12 @@ async def queue(
     staff = await get_staff(conn, ods, staff_id)
     if staff is None or is_paused(staff.preferences, kind):
         return None
-    preferred = channel_of(
-        staff.preferences,
-        has_email=staff.work_email is not None,
-        has_mobile=staff.mobile is not None,
-        sms_offered=NoticeChannel.SMS in ctx.notices.couriers,
-    )
     notice = Notice(
         id=new_id(),
         ods=ods,
         staff_id=staff_id,
         kind=kind,
-        channel=channel or preferred,
+        channel=channel or _preferred(ctx, staff),
         language=language_of(staff.preferences),
         about=about,
         facts=checked_facts(facts or {}),
@@ -113,6 +108,15 @@ async def queue(
         created_by=by,
     )
     return notice.id if await _enqueue(ctx, conn, notice) else None
+
+
+def _preferred(ctx: Context, staff: StaffMember) -> NoticeChannel:
+    return channel_of(
+        staff.preferences,
+        has_email=staff.work_email is not None,
+        has_mobile=staff.mobile is not None,
+        sms_offered=NoticeChannel.SMS in ctx.notices.couriers,
+    )
 
 
 async def _enqueue(ctx: Context, conn: AsyncConnection, notice: Notice) -> bool:
@@ -153,7 +157,8 @@ async def find(
 async def resend(ctx: Context, tenant: Tenant, notice_id: str, actor: Actor, claim: Claim) -> str:
     """Queue a notice that has ended once more, as a new one; its id.
 
-    Channel and language are the person's of today; what it said is read anew when it is sent.
+    Channel and language are the person's of today (an invitation keeps the channel it was made for); what it
+    says is read anew when it is sent.
 
     Raises:
         NotFound.
@@ -169,6 +174,7 @@ async def resend(ctx: Context, tenant: Tenant, notice_id: str, actor: Actor, cla
         again = replace(
             old,
             id=new_id(),
+            channel=old.channel if old.kind is NoticeKind.INVITE else _preferred(ctx, staff),
             language=language_of(staff.preferences),
             state=NoticeState.QUEUED,
             reason=None,
