@@ -20,6 +20,7 @@ from passport_issuer.clients.workforce_credentials import Tokens
 from passport_issuer.context import Context, Secrets, Workforce
 from passport_issuer.errors import PROBLEMS
 from passport_issuer.http import (
+    dsp_events,
     federation,
     invitation_page,
     notice_outbox_page,
@@ -32,7 +33,9 @@ from passport_issuer.http import releases as release_messages
 from passport_issuer.http.management import (
     assignments,
     checks,
+    connections,
     events,
+    gatherings,
     identity_sessions,
     invitations,
     notices,
@@ -41,9 +44,11 @@ from passport_issuer.http.management import (
     placements,
     releases,
     staff,
+    staff_links,
     training,
 )
-from passport_issuer.operations import leavers, notice_sending, renewals
+from passport_issuer.operations import gathering, leavers, notice_sending, renewals
+from passport_issuer.operations.connections_refresh import Refresher
 from passport_issuer.operations.couriers import notice_means
 from passport_issuer.operations.placements import tidy as tidy_placements
 from passport_issuer.operations.status_lists import tend
@@ -89,6 +94,7 @@ SWEEP_EVERY = timedelta(seconds=30)
 RELEASES_EVERY = timedelta(seconds=15)
 PLACEMENTS_EVERY = timedelta(seconds=60)
 PURGE_EVERY = timedelta(minutes=10)
+WORKFORCE_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(minutes=1)
 RENEWALS_EVERY = timedelta(hours=1)
 EVENTS_EVERY = timedelta(seconds=1)
@@ -244,7 +250,11 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         )
         watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
-        periodics = _periodics(ctx, watch, authenticator, app.state.sealer)
+        app.state.refresher = Refresher(ctx, Leases(ctx.db, tables.jobs, ctx.clock))
+        periodics = [
+            *_periodics(ctx, watch, authenticator, app.state.sealer),
+            Periodic(name="workforce", every=WORKFORCE_EVERY, run=app.state.refresher.tick),
+        ]
         app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
         # One runner per channel: a mail server that hangs delays no text message and no other work.
         senders = [
@@ -259,6 +269,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         finally:
             for runner in (app.state.runner, *senders):
                 await runner.stop()
+            await app.state.refresher.close()
             await close_context(ctx)
 
     app: FastAPI = create_app(
@@ -281,6 +292,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             notices.router,
             releases.router,
             placements.router,
+            connections.router,
+            staff_links.router,
+            gatherings.router,
         ],
         protocol_routes=[
             *oid4vci.routes(),
@@ -289,12 +303,13 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             *invitation_page.routes(),
             *notice_outbox_page.routes(),
             *release_messages.routes(),
+            *dsp_events.routes(),
             *federation.routes(),
             *stylesheet_routes(),
         ],
         readiness=_readiness(lambda: app),
         problems=PROBLEMS,
-        surface=release_messages.surface,
+        surface=dsp_events.surface,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
         openapi_paths=openapi.PATHS,
@@ -311,6 +326,7 @@ def _periodics(
         await ctx.idempotency.purge()
         await ctx.limiter.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
+        await gathering.forget_expired(ctx)
 
     return [
         watch.periodic(),

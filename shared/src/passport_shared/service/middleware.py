@@ -25,6 +25,7 @@ from passport_shared.service import log_keys
 from passport_shared.service.database_faults import as_answer
 from passport_shared.service.oauth_errors import ProtocolError, protocol_response
 from passport_shared.service.observability import Metrics
+from passport_shared.service.operation_outcomes import OPERATION_OUTCOME, outcome_response
 from passport_shared.service.problems import (
     BadRequest,
     Forbidden,
@@ -91,6 +92,9 @@ def default_surface(path: str) -> str:
 
 def error_response(error: PassportError | ProtocolError, scope: Scope) -> Response:
     """The answer for an error on the surface the request is on."""
+    if scope["state"].get("surface") == OPERATION_OUTCOME:
+        text = error.description if isinstance(error, ProtocolError) else error.detail
+        return outcome_response(error.status, text, error.headers)
     if isinstance(error, ProtocolError):
         return protocol_response(error)
     if scope["state"].get("surface") == PROTOCOL:

@@ -2,8 +2,8 @@
 
 One replica at a time ticks (a lease); each connection whose turn has come gets a task and a lease of its own,
 within its own time, so that a slow system delays nobody but itself. The feed's cursor is moved in the
-transaction that marks whom it names, so that a crash repeats at most what changes nothing. A system that fails
-is left alone for growing pauses; what is due stays due.
+transaction that marks whom it names, so that a crash repeats at most what changes nothing. A system that
+fails is left alone for growing pauses; what is due stays due.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -57,7 +58,7 @@ class Refresher:
         for connection in waiting:
             task = asyncio.create_task(self._turn(connection))
             self._running[connection.id] = task
-            task.add_done_callback(lambda _, key=connection.id: self._running.pop(key, None))
+            task.add_done_callback(partial(self._ended, connection.id))
         return len(waiting)
 
     async def settled(self) -> None:
@@ -70,6 +71,9 @@ class Refresher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, connection_id: str, _: asyncio.Task[None]) -> None:
+        self._running.pop(connection_id, None)
 
     async def _turn(self, connection: Connection) -> None:
         try:

@@ -48,7 +48,7 @@ from passport_issuer.store import connection_links as links
 from passport_issuer.store import connections as connection_store
 from passport_issuer.store import evidence
 from passport_issuer.store.connection_gatherings import Gathering, Item
-from passport_issuer.store.connection_links import Link
+from passport_issuer.store.connection_links import Link, Screening
 from passport_issuer.store.connections import Connection
 from passport_issuer.store.passports import passport_of
 from passport_shared.formats.ids import new_id, random_token
@@ -59,6 +59,7 @@ from passport_shared.service.problems import NotFound, PassportError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
 
+UNLINKED = "UNLINKED"
 _UNLINKED = "The link was changed while the system was read. Gather again."
 KEPT = timedelta(days=14)
 """How long a preview waits for HR; it holds personal data, so not longer."""
@@ -75,6 +76,13 @@ class ReadSource:
     detail: str | None = None
     error: WorkforceReason | None = None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the system said something about this link: what was due is done."""
+        if self.reason == UNLINKED:
+            return False
+        return self.outcome in ("READ", "REFUSED") or self.error is WorkforceReason.NOT_FOUND
 
     def as_dict(self) -> dict[str, Any]:
         """As the gathering's row holds it."""
@@ -226,7 +234,7 @@ async def keep(
         records, screening = await held_of(conn, staff)
         items = _items(gathering.id, sources, records, screening)
         for source in sources:
-            if source.reason != "UNLINKED":
+            if source.answered:
                 await links.gathered(conn, source.link, now)
         if cause is not Cause.HR:
             await store.forget_waiting(conn, staff.id, [Cause.EVENT, Cause.CHANGES])
@@ -278,7 +286,7 @@ async def _still_linked(
     return [
         source
         if (source.link.id, source.link.version) in current
-        else replace(source, outcome="REFUSED", reason="UNLINKED", detail=_UNLINKED, findings=())
+        else replace(source, outcome="REFUSED", reason=UNLINKED, detail=_UNLINKED, findings=())
         for source in sources
     ]
 
@@ -403,3 +411,14 @@ async def forget_expired(ctx: Context) -> int:
     """Remove previews nobody wanted; how many."""
     async with ctx.db.write() as conn:
         return await store.forget_expired(conn, ctx.clock.now())
+
+
+async def screening(ctx: Context, tenant: Tenant, staff_id: str) -> list[Screening]:
+    """The screening records that are held about a person; nothing is ever issued from them.
+
+    Raises:
+        NotFound.
+    """
+    await staff_operations.get(ctx, tenant, staff_id)
+    async with ctx.db.read() as conn:
+        return await links.list_screening(conn, tenant.ods, staff_id)

@@ -316,7 +316,7 @@ async def _know_by(
     """Put the system's identifier on the member of staff, so that they are found by it.
 
     An ESR person is one person within a trust: if another member of staff has the identifier, that is a
-    second link. Identifiers of other systems are unique within their system only, and a trust may have several.
+    second link. Identifiers of other systems are unique within their system only, of which there may be more.
     """
     kind = KIND_OF_ID[connection.system_type]
     found = await staff_store.get_staff(conn, staff.ods, staff.id)
