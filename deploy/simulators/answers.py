@@ -27,7 +27,6 @@ TITLES = {
     404: "Nothing here",
     405: "This resource does not offer the method",
     409: "The present state does not allow this",
-    410: "No longer there",
     413: "The request body is too large",
     415: "Send application/json",
     422: "The request is not what the contract says",

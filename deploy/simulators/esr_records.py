@@ -32,11 +32,12 @@ def summary(employee: Employee) -> dict[str, Any]:
     )
 
 
-def person(employee: Employee) -> dict[str, Any]:
-    """The summary with the person's standing."""
+def person(employee: Employee, organisation: str | None = None) -> dict[str, Any]:
+    """The summary with the person's standing; `organisation` is whose person a lying system says it is."""
     leaving = employee.leaving_date
     return summary(employee) | _held(
         {
+            "organisation": organisation or employee.ods,
             "nhs_start_date": employee.nhs_start_date.isoformat(),
             "employment_status": employee.employment_status,
             "leaving_date": leaving.isoformat() if leaving else None,

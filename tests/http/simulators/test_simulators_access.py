@@ -13,7 +13,7 @@ from passport_shared.formats.jose import SigningKey, sign
 from passport_shared.wire.clients import ASSERTION_TYP, ASSERTION_TYPE, client_assertion
 
 URL = "https://localhost:9003"
-STATUS = "/esr/R0A/status"
+STATUS = "/esr/R0A/persons?family_name=x"
 SEARCH = "/dsp/organisations/R0A/employees?surname=x"
 KEY = SigningKey.generate()
 NOBODY = {"x-api-key": ""}
@@ -176,7 +176,7 @@ async def test_a_form_that_is_none(bench, content, content_type, status):
         {"authorization": "Basic dGVzdHM6eA=="},
     ],
 )
-@pytest.mark.parametrize("path", [STATUS, SEARCH, "/esr/ZZZ/status"])
+@pytest.mark.parametrize("path", [STATUS, SEARCH, "/esr/ZZZ/changes", "/dsp/organisations/ZZZ/employees"])
 async def test_without_credentials_nobody_learns_even_which_organisations_there_are(bench, path, headers):
     assert (await call(bench, path, headers)).status_code == 401
 

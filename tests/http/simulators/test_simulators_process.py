@@ -118,7 +118,7 @@ async def test_a_client_whose_keys_were_put_in_from_the_command_line_gets_a_toke
     answer = await outbound.post(f"{stack.simulators.url}/oauth2/token", form=form)
     bearer = {"Authorization": f"Bearer {json.loads(answer.body)['access_token']}"}
     for ods, ok in (("RBV", True), ("R0A", False)):
-        url = f"{stack.simulators.url}/esr/{ods}/status"
+        url = f"{stack.simulators.url}/esr/{ods}/changes"
         assert (await outbound.get(url, accept="*/*", headers=bearer)).ok is ok
 
 

@@ -116,6 +116,7 @@ class TestSystems:
         lie = await bench.read(ESR)
         assert lie.keys() >= {"person_id", "given_name", "family_name", "birthdate", "work_email"}
         assert lie["person_id"] == true["person_id"]
+        assert (true["organisation"], lie["organisation"]) == ("R0A", "ZZZ99")
         for name in ("given_name", "birthdate"):
             assert lie[name] != true[name]
         for found in (await bench.read(f"{ESR}/checks"))["items"]:
