@@ -31,13 +31,14 @@ from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
-from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.jobs import JobHandler, Leases, Periodic, Runner
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages
 from passport_shared.service.registry_watch import RegistryWatch
+from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.settings import Environment
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenant, Tenants
@@ -45,20 +46,32 @@ from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 from passport_verifier.context import Context
 from passport_verifier.errors import PROBLEMS
-from passport_verifier.http import federation, oid4vp, openapi, pages
+from passport_verifier.http import agreement_page, federation, oid4vp, openapi, pages
 from passport_verifier.http.management import (
+    agreement_links,
+    approvals,
     decisions,
     events,
+    gates,
     movements,
     overrides,
+    placements,
     policies,
     presentation_requests,
     register_checks,
+    releases,
+    watches,
 )
-from passport_verifier.operations import rechecks, status_lists
+from passport_verifier.operations import rechecks, release_requests, status_lists
 from passport_verifier.operations.answers import retry_held
 from passport_verifier.operations.overrides import expire
+from passport_verifier.operations.placement_telling import tell_due
+from passport_verifier.operations.placements import erase as erase_placements
+from passport_verifier.operations.placements import tend as tend_placements
 from passport_verifier.operations.presentation_requests import sweep
+from passport_verifier.operations.releases import PULL_EVERY, pull_due
+from passport_verifier.operations.watches import round_once as watch_round
+from passport_verifier.operations.watches import tidy as watch_tidy
 from passport_verifier.settings import VerifierSettings
 from passport_verifier.store import tables
 from passport_verifier.store.status_memory import StatusMemory
@@ -75,6 +88,9 @@ EVENTS_EVERY = timedelta(seconds=1)
 EVENTS_KEPT = timedelta(days=400)
 STATUS_EVERY = timedelta(seconds=2)
 DISCOVER_EVERY = timedelta(seconds=60)
+TEND_EVERY = timedelta(seconds=30)
+TELL_EVERY = timedelta(seconds=2)
+WATCH_EVERY = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +161,7 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
         directory=directory,
         hr_users=HrUsers(parts.clients or directory, clock),
         statuses=StatusMemory(db, clock, size=settings.status_memory),
+        service_client=ServiceClient(client_id=settings.client_id, keys=keys, outbound=outbound, clock=clock),
         tenants=Tenants(
             db,
             tables.tenants,
@@ -219,7 +236,9 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
         periodics = _periodics(ctx, app.state.authenticator, watch)
-        app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
+        app.state.runner = Runner(
+            ctx.db, tables.jobs, ctx.clock, periodics=periodics, handlers=job_handlers(ctx)
+        )
         if given.background:
             await app.state.runner.start()
         try:
@@ -243,8 +262,19 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
             register_checks.router,
             policies.router,
             overrides.router,
+            gates.router,
+            approvals.router,
+            agreement_links.router,
+            releases.router,
+            placements.router,
+            watches.router,
         ],
-        protocol_routes=[*oid4vp.routes(), *pages.routes(), *federation.routes()],
+        protocol_routes=[
+            *oid4vp.routes(),
+            *pages.routes(),
+            *agreement_page.routes(),
+            *federation.routes(),
+        ],
         readiness=_readiness(lambda: app.state.context),
         problems=PROBLEMS,
         max_body_bytes=settings.max_body_bytes,
@@ -253,6 +283,11 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         description=DESCRIPTION,
     )
     return app
+
+
+def job_handlers(ctx: Context) -> dict[str, JobHandler]:
+    """The jobs of the verifier by kind."""
+    return {release_requests.DELIVER: lambda run: release_requests.deliver(ctx, run)}
 
 
 def _authenticator(ctx: Context, directory: KnownClients) -> Authenticator:
@@ -276,6 +311,10 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         await ctx.limiter.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
 
+    async def tidy_watches() -> None:
+        await watch_tidy(ctx)
+        await erase_placements(ctx)
+
     async def tidy() -> None:
         await retry_held(ctx)
         await sweep(ctx)
@@ -285,7 +324,12 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         Periodic(name="status.discover", every=DISCOVER_EVERY, run=lambda: status_lists.discover(ctx)),
         Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
         Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),
+        Periodic(name="releases.pull", every=PULL_EVERY, run=lambda: pull_due(ctx)),
         Periodic(name="overrides.expire", every=timedelta(seconds=30), run=lambda: expire(ctx)),
+        Periodic(name="placements.tend", every=TEND_EVERY, run=lambda: tend_placements(ctx)),
+        Periodic(name="placements.tell", every=TELL_EVERY, run=lambda: tell_due(ctx)),
+        Periodic(name="watch", every=WATCH_EVERY, run=lambda: watch_round(ctx)),
+        Periodic(name="watch.tidy", every=PURGE_EVERY, run=tidy_watches),
         Periodic(name="seal", every=timedelta(seconds=1), run=chain.run),
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),

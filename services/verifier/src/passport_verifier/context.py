@@ -18,6 +18,7 @@ from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.outbox import Outbox
+from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
 from passport_verifier.rules.policies import HostPolicy
@@ -50,6 +51,7 @@ class Context:
     snapshots: SnapshotKeeper
     statuses: StatusMemory
     tenants: Tenants
+    service_client: ServiceClient
     directory: RegistryClients
     hr_users: HrUsers
     known_chains: set[str] = field(default_factory=set)

@@ -36,9 +36,12 @@ __all__ = [
     "NotAcceptable",
     "NotEnrolled",
     "NotFound",
+    "NotReadyToPlace",
     "PassportError",
+    "PersonForgotten",
     "PersonNotConfirmed",
     "PersonNotMatching",
+    "PlacementIssuerSilent",
     "PreconditionFailed",
     "PreconditionRequired",
     "RecordedAgreementNotAllowed",
@@ -159,7 +162,36 @@ _RECORDED_NOT_ALLOWED = Problem(
     "passport for this move, or send them a one-time link.",
 )
 
+_NOT_READY_TO_PLACE = Problem(
+    slug="not_ready_to_place",
+    title="The movement is not ready",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="A placement starts when staff agreement, Release and decision are there. The movement's "
+    "gates and its newest decision say what is missing and who can put it right.",
+)
+_PERSON_FORGOTTEN = Problem(
+    slug="person_forgotten",
+    title="Who the placement is for is no longer kept",
+    status=409,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="Names that were shared are kept for ten days at most, or were not shared. Ask the person to "
+    "share again, and confirm them.",
+)
+_PLACEMENT_ISSUER_SILENT = Problem(
+    slug="placement_issuer_silent",
+    title="The trust's own issuer has not answered",
+    status=503,
+    retryable=True,
+    who_can_fix=WhoCanFix.ORGANISATION,
+    explanation="The detail names why. Check where the issuer is (placement-issuer), that the registry lets "
+    "this service call it (scope placements:write), and that its mark names TemporaryPlacement.",
+)
+
 PROBLEMS = (
+    _NOT_READY_TO_PLACE,
+    _PERSON_FORGOTTEN,
+    _PLACEMENT_ISSUER_SILENT,
     _EMPLOYER_NOT_FOUND,
     _GATE_NOT_PASSED,
     _RECORDED_NOT_ALLOWED,
@@ -270,6 +302,31 @@ class RecordedAgreementNotAllowed(PassportError):
     def __init__(self) -> None:
         super().__init__(
             _RECORDED_NOT_ALLOWED, "This type of move is agreed to by the staff member themselves."
+        )
+
+
+class NotReadyToPlace(PassportError):
+    """409: the movement's state does not allow a placement."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(_NOT_READY_TO_PLACE, f"The movement is {state}.")
+
+
+class PersonForgotten(PassportError):
+    """409: names and birthdate are not kept any more."""
+
+    def __init__(self) -> None:
+        super().__init__(_PERSON_FORGOTTEN, "The person has to share again, and to be confirmed again.")
+
+
+class PlacementIssuerSilent(PassportError):
+    """503: the host's issuer could not be reached, or refused; ``code`` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(
+            _PLACEMENT_ISSUER_SILENT,
+            f"The trust's own issuer has not taken it ({code}).",
+            retry_after=timedelta(seconds=60),
         )
 
 

@@ -40,6 +40,13 @@ class VerifierSettings(ServiceSettings):
             "Status lists kept unpacked in memory, about 32 KiB each; more are read from the database."
         ),
     )
+    placement_retention: timedelta = Field(
+        default=timedelta(days=90),
+        ge=timedelta(0),
+        le=timedelta(days=6 * 366),
+        description="How long after a placement's end what its decisions were judged from is kept, sealed, "
+        "in seconds; then its key is deleted.",
+    )
     client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
         default=None,
         description="Id under which the registry knows this service as an API client (its key: "

@@ -26,7 +26,6 @@ from passport_verifier.store.movements import Movement
 from passport_verifier.store.placements import EndReason, PlacementState
 from passport_verifier.store.shown_decisions import ShownDecision
 
-
 Who = Actor | Mapping[str, Any]
 """Who acts: a client and its person, or what a wallet or a page is recorded as."""
 

@@ -154,7 +154,8 @@ async def notice_newer(conn: AsyncConnection, movement_id: str, decision_id: str
         watches.c.state == WatchState.OPEN,
         watches.c.decision_id != decision_id,
     )
-    await conn.execute(statement.values(due_at=now))
+    # What is due already is looked at anyway, and with what it is due for.
+    await conn.execute(statement.values(due_at=func.coalesce(watches.c.due_at, now)))
 
 
 async def due(conn: AsyncConnection, now: datetime, *, limit: int = 200) -> list[Watch]:
