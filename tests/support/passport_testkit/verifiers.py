@@ -263,7 +263,7 @@ async def running_verifier(
     clock = FrozenClock()
     registry = TrustRegistrySimulator(clock)
     # Whoever takes part has signed the agreement; a test that wants none takes it away.
-    registry.agree("RBV", *tenants, movement_types=sorted(MOVEMENT_TYPES), max_days=400)
+    registry.agree("RBV", "RW3", *tenants, movement_types=sorted(MOVEMENT_TYPES), max_days=400)
     home = HomeTrust(registry)
     wire = NetworkWire(registry, [home])
     client = api_client("r0a-hr-system", organisation="R0A", scopes=scopes_of("verifier"))
@@ -280,6 +280,7 @@ async def running_verifier(
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url=VERIFIER) as http:
             bench = VerifierBench(app, http, clock, registry, wire, home, clients, client)
+            registry.agree("RBV", "RW3", *tenants, movement_types=[], max_days=None, effective="2021-11-08")
             for ods in tenants:
                 await bench.ctx.tenants.enrol(
                     ods, CODE, registry_url=registry.anchor, outbound=bench.ctx.outbound

@@ -20,6 +20,8 @@ def _path(name: str, description: str) -> dict[str, Any]:
 _ODS = _path("ods", "ODS code of the host trust, in upper case.")
 _LINK = _path("link", "The random part of the request's links.")
 
+_TOKEN = _path("token", "The random part of the link.")
+
 
 def _answers(success: dict[str, Any], *, refused: tuple[str, ...] = ("404",)) -> dict[str, Any]:
     titles = {
@@ -75,6 +77,22 @@ _RESPONSE_FORM = {
                     "error": _TEXT,
                     "error_description": _TEXT,
                     "state": _TEXT,
+                },
+            }
+        }
+    },
+}
+_ANSWER_FORM = {
+    "required": True,
+    "content": {
+        _FORM: {
+            "schema": {
+                "type": "object",
+                "required": ["csrf", "answer"],
+                "properties": {
+                    "csrf": _TEXT,
+                    "answer": {"type": "string", "enum": ["yes", "no"]},
+                    "cover": {"type": "string", "enum": ["yes"]},
                 },
             }
         }
@@ -144,6 +162,29 @@ PATHS: dict[str, Any] = {
         ],
         s403="Not the browser the request was started in",
     ),
+    "/{ods}/a/{token}": {
+        **_page(
+            "agreement_page",
+            "A move, and whether the staff member agrees",
+            [_ODS, _TOKEN],
+            s410="The link has run out, or the move has changed",
+        ),
+        "post": _operation(
+            "answer_agreement",
+            "Answer to a move, once",
+            "pages",
+            [_ODS, _TOKEN],
+            requestBody=_ANSWER_FORM,
+            responses={
+                "200": {"description": "Answered already", "content": _PAGE},
+                "303": {"description": "Answered; see the page"},
+                "400": {"description": "The form is not of this page", "content": _PAGE},
+                "404": {"description": "No such page", "content": _PAGE},
+                "410": {"description": "The link has run out, or the move has changed", "content": _PAGE},
+                "422": {"description": "Neither yes nor no", "content": _PAGE},
+            },
+        ),
+    },
     "/{ods}/privacy": _page("privacy_page", "How the host uses what is shared", [_ODS]),
     "/{ods}/logo.svg": {
         "get": _operation(

@@ -65,8 +65,10 @@ async def refresh(
         state = derive(await progress(ctx, conn, found))
     await licences.keep(ctx, conn, found, state)
     await _tell_mismatch(ctx, conn, found)
+    # A new version in any case: what is shown of a movement's progress has changed with its cause.
+    await movements.touch(conn, movement.id, at=ctx.clock.now(), values={"state": state})
     if state is not movement.state:
-        await _change(ctx, conn, movement, state, actor)
+        await _changed(ctx, conn, movement, state, actor)
     await following.settle(ctx, conn, movement, state, found.shown, actor=actor)
     return state
 

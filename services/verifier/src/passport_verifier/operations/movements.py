@@ -18,6 +18,7 @@ from passport_shared.service.paging import PageQuery
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, PreconditionFailed, UnknownPolicy
 from passport_verifier.operations import agreements, policies
+from passport_verifier.operations.gates import Standing, standing
 from passport_verifier.operations.movement_progress import emit_state, refresh
 from passport_verifier.operations.sealing import DataKey
 from passport_verifier.rules.agreements import Move
@@ -101,6 +102,12 @@ async def get(ctx: Context, ods: str, movement_id: str) -> Movement:
     if movement is None:
         raise NotFound
     return movement
+
+
+async def standing_of(ctx: Context, movement: Movement) -> Standing:
+    """A movement with all that was said to it."""
+    async with ctx.db.read() as conn:
+        return await standing(ctx, conn, movement)
 
 
 async def find(

@@ -111,11 +111,11 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
     """
     now = ctx.clock.now()
     request_id = new_id()
-    subject = await _subject(ctx, ods, new, request_id)
     tenant = await ctx.tenants.get(ods)
     if tenant is None:
         raise NotFound
     certificate = request_certificate(ctx, tenant)
+    subject = await _subject(ctx, ods, new, request_id)
     await _check_may_ask(ctx, tenant, subject.policy)
     async with ctx.db.read() as conn:
         if await requests.count_open(conn, actor.client_id, now) >= ctx.settings.open_requests:

@@ -119,4 +119,5 @@ async def last_day_of(conn: AsyncConnection, movement_id: str) -> date | None:
     row = (await conn.execute(query)).one_or_none()
     if row is None:
         return None
-    return min(row.end, row.capped_end) if row.capped_end is not None else row.end
+    end: date = row.end
+    return end if row.capped_end is None else min(end, row.capped_end)

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from passport_shared.service.etags import IfMatch, etag_of, not_modified, require_match
 from passport_shared.service.paging import Page, Paging
 from passport_shared.service.routes import management_router
+from passport_shared.wire.release import ReleaseState
+from passport_verifier.context import Context
 from passport_verifier.http.management.common import (
     PREFIX,
     Access,
@@ -26,8 +28,12 @@ from passport_verifier.http.management.common import (
     once,
 )
 from passport_verifier.operations import movements as operations
+from passport_verifier.operations.gates import Standing
 from passport_verifier.operations.movements import NewMovement
-from passport_verifier.store.movements import Movement, MovementState
+from passport_verifier.rules.gates import GateCode, gates
+from passport_verifier.rules.movement_state import MovementState, ReleaseStanding
+from passport_verifier.rules.movement_types import ApprovalKind, movement_type
+from passport_verifier.store.movements import Movement
 
 router: APIRouter = management_router(f"{PREFIX}/movements", tags=["movements"])
 Reader = Annotated[Access, Depends(access("movements:read"))]
@@ -103,6 +109,36 @@ class CancelBody(ApiModel):
     actor: ActorRef = None
 
 
+class AgreementView(ApiModel):
+    """The agreement between the trusts a movement rests on."""
+
+    id: str
+    type: str
+    version: str
+    max_days: int | None
+    effective: date
+    expires: date | None
+
+
+class ReleaseSummary(ApiModel):
+    """The employing trust's newest Release in short; `…/release` has all of it."""
+
+    standing: ReleaseStanding
+    state: ReleaseState | None
+    serial: int | None
+    end: date | None
+
+
+class MovementProgress(ApiModel):
+    """How far a movement is, and what is in the way."""
+
+    closed_gates: list[GateCode] = Field(description="Gates that do not hold; `…/gates` has their words.")
+    release: ReleaseSummary
+    approvals_needed: list[ApprovalKind]
+    approvals_missing: list[ApprovalKind] = Field(description="At the host.")
+    decision_id: str | None = Field(description="The newest decision that may be shown.")
+
+
 class MovementView(ApiModel):
     """A movement as it stands."""
 
@@ -126,6 +162,11 @@ class MovementView(ApiModel):
     would_have_needed: WouldHaveNeeded
     external_id: str | None
     state: MovementState
+    terms_version: int = Field(description="Rises when days or details change.")
+    last_day: date = Field(description="Its end, or an earlier day the employing trust has released until.")
+    agreement: AgreementView | None
+    inducted_on: date | None
+    progress: MovementProgress | None = Field(description="Null in lists.")
     created_at: datetime
     created_by: ActorView
     updated_at: datetime
@@ -136,7 +177,11 @@ def _details(body: MovementDetails) -> dict[str, Any]:
     return body.model_dump(mode="json", include=set(MovementDetails.model_fields))
 
 
-def _view(movement: Movement) -> MovementView:
+async def _whole(ctx: Context, movement: Movement) -> MovementView:
+    return _view(movement, await operations.standing_of(ctx, movement))
+
+
+def _view(movement: Movement, found: Standing | None = None) -> MovementView:
     details: Mapping[str, Any] = movement.details
     return MovementView(
         id=movement.id,
@@ -148,11 +193,32 @@ def _view(movement: Movement) -> MovementView:
         end=movement.end,
         external_id=movement.external_id,
         state=movement.state,
+        terms_version=movement.terms_version,
+        last_day=movement.last_day,
+        agreement=AgreementView(**movement.agreement) if movement.agreement else None,
+        inducted_on=movement.inducted_on,
+        progress=_progress(found) if found else None,
         created_at=movement.created_at,
         created_by=ActorView(**movement.created_by),
         updated_at=movement.updated_at,
         version=movement.version,
         **details,
+    )
+
+
+def _progress(found: Standing) -> MovementProgress:
+    release, needed = found.release, movement_type(found.movement.type).approvals
+    return MovementProgress(
+        closed_gates=[gate.code for gate in gates(found.facts) if gate.holds is False],
+        release=ReleaseSummary(
+            standing=found.facts.release,
+            state=release.state if release else None,
+            serial=release.serial if release else None,
+            end=release.end if release else None,
+        ),
+        approvals_needed=[kind for kind in ApprovalKind if kind in needed],
+        approvals_missing=list(found.missing),
+        decision_id=found.shown.id if found.shown else None,
     )
 
 
@@ -175,7 +241,7 @@ async def create_movement(
     movement = await operations.get(ctx, who.ods, made.resource_id)
     response.headers["Location"] = f"/api/v1/organisations/{who.ods}/movements/{movement.id}"
     response.headers["ETag"] = etag_of(movement.version)
-    return _view(movement)
+    return await _whole(ctx, movement)
 
 
 @router.get("", summary="List movements")
@@ -201,7 +267,7 @@ async def read_movement(
     unchanged = not_modified(request, etag_of(movement.version))
     if unchanged is not None:
         return unchanged  # type: ignore[return-value]  # a response passes through as it is
-    return _view(movement)
+    return await _whole(ctx, movement)
 
 
 @router.put("/{movement_id}", summary="Change a movement")
@@ -213,13 +279,16 @@ async def change_movement(
     response: Response,
     if_match: IfMatch = None,
 ) -> MovementView:
-    """Change days and details while the movement is only requested; If-Match names what was read."""
+    """Change days and details while nobody has presented for it; If-Match names what was read.
+
+    What was agreed to and released before counts no more.
+    """
     movement = await operations.get(ctx, who.ods, movement_id)
     require_match(if_match, etag_of(movement.version))
     values = {"start": body.start, "end": body.end, "details": _details(body)}
     changed = await operations.amend(ctx, movement, values, who.recorder(body.actor))
     response.headers["ETag"] = etag_of(changed.version)
-    return _view(changed)
+    return await _whole(ctx, changed)
 
 
 @router.post("/{movement_id}/cancel", summary="Cancel a movement")
@@ -235,4 +304,4 @@ async def cancel_movement(
     made = await once(ctx, request, who, work)
     movement = await operations.get(ctx, who.ods, made.resource_id)
     response.headers["ETag"] = etag_of(movement.version)
-    return _view(movement)
+    return await _whole(ctx, movement)
