@@ -16,7 +16,7 @@ from deploy.simulators import control, dsp, esr, register, wallet_api
 from deploy.simulators.access import TOKEN_PATH, Admission
 from deploy.simulators.answers import Refusal, json_response, oauth_error, operation_outcome, problem
 from deploy.simulators.clients import SystemClients
-from deploy.simulators.clock import MovableClock
+from deploy.simulators.clock import SandboxClock
 from deploy.simulators.dsp_records import SYSTEMS
 from deploy.simulators.settings import Settings
 from deploy.simulators.state import World
@@ -35,7 +35,7 @@ def create_app(settings: Settings, *, outbound: Outbound | None = None) -> Starl
         settings: where things are.
         outbound: the way out of the virtual wallets; made from the settings if not given.
     """
-    clock = MovableClock(settings.clock_file)
+    clock = SandboxClock(settings.clock_file)
     world = World(clock, settings.day_file)
     admission = Admission(settings.public_url, SystemClients(settings.clients_file), clock)
     way_out = outbound or Outbound(ca_file=settings.tls_ca_file, allow=settings.outbound_allow)

@@ -1,7 +1,7 @@
 """The sandbox's clock: the machine's, moved forward by what a small file says.
 
-The file is JSON, `{"offset_s": n}`, replaced in one step, so that every service that reads it sees the old or
-the new offset. It only goes forward: what has expired stays expired.
+The services read that file (ADR-0025); this is who writes it. It is replaced in one step, so that every reader
+sees the old or the new offset, and it only goes forward: what has expired stays expired.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from passport_shared.formats import strict
-from passport_shared.service.clock import SystemClock
+from passport_shared.service.clock import LONGEST_OFFSET, SystemClock, read_offset
 
 LONDON = ZoneInfo("Europe/London")
-MAX_OFFSET_S = 10 * 366 * 86_400
-MAX_FILE_BYTES = 1_024
 
 
-class MovableClock:
+class SandboxClock:
     """A clock (`passport_shared.formats.clock.Clock`) with an offset kept in `file`, if one is given."""
 
     def __init__(self, file: Path | None) -> None:
@@ -35,21 +33,13 @@ class MovableClock:
         return self.now().astimezone(LONDON).date()
 
     @property
-    def movable(self) -> bool:
-        """Whether there is a file to write to."""
-        return self._file is not None
-
-    @property
     def offset_s(self) -> int:
         """Seconds ahead of the machine; 0 where the file is absent or says nothing usable."""
-        if self._file is None:
-            return 0
         try:
-            said = strict.loads_object(self._file.read_bytes(), max_bytes=MAX_FILE_BYTES).get("offset_s")
-        except (OSError, strict.StrictError):
+            said = read_offset(self._file.read_bytes()) if self._file else timedelta(0)
+        except (OSError, ValueError):
             return 0
-        usable = isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MAX_OFFSET_S
-        return said if usable and isinstance(said, int) else 0
+        return int(said.total_seconds())
 
     def advance(self, seconds: int) -> int:
         """Move forward and return the new offset.
@@ -60,7 +50,7 @@ class MovableClock:
         if self._file is None:
             raise ValueError("this process was started without a clock file")
         offset = self.offset_s + seconds
-        if seconds < 0 or offset > MAX_OFFSET_S:
+        if seconds < 0 or timedelta(seconds=offset) > LONGEST_OFFSET:
             raise ValueError("the clock moves forward, and at most ten years in all")
         self._file.parent.mkdir(parents=True, exist_ok=True)
         beside = self._file.with_name(self._file.name + ".new")

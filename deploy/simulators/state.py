@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.simulators import people
-from deploy.simulators.clock import MovableClock
+from deploy.simulators.clock import SandboxClock
 from deploy.simulators.employees import Dbs, Employee, Registration
 from passport_shared.formats.ids import random_token
 
@@ -61,7 +61,7 @@ class Change:
 class World:
     """The state itself; one process, one event loop, so every method is one step."""
 
-    clock: MovableClock
+    clock: SandboxClock
     day_file: Path | None = None
     employees: people.Population = field(default_factory=dict)
     modes: dict[tuple[str, str], Mode] = field(default_factory=dict)

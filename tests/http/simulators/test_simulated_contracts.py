@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import jsonschema_rs
 import pytest
 import requests
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
@@ -27,12 +25,12 @@ from deploy.simulators import clients
 from deploy.simulators.app import create_app
 from deploy.simulators.dsp_records import SYSTEMS
 from deploy.simulators.settings import Settings
-from passport_testkit.corpora import NOT_RUN, REPOSITORY, SHARED
+from passport_testkit import nhs_dsp
+from passport_testkit.corpora import REPOSITORY
 
 load_all_checks()
 URL = "https://localhost:9003"
 API_KEY = "test-only-key-of-a-client"
-PUBLISHED = SHARED / "contracts" / "nhs-dsp" / "digital-staff-passport-api-standard.yaml"
 ESR_PORT = REPOSITORY / "docs" / "workforce" / "esr-port.openapi.json"
 EXAMPLES = 25
 ALWAYS = (
@@ -54,36 +52,9 @@ VALUES = {"org-id": "RBV", "employee-id": "E391234"}
 ESR_VALUES = {"ods": "RBV", "person_id": "20391234"}
 
 
-class _Plain(yaml.SafeLoader):
-    """YAML 1.2: `Yes` and `No` are words, as the people who wrote the standard meant them."""
-
-
-_Plain.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:bool"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), list("tf"))
-
-
-def published() -> dict[str, Any]:
-    """The published document without its examples, one of which is no JSON."""
-    if not PUBLISHED.exists():
-        reason = "the published DSP API standard is not beside the repository"
-        if reason not in NOT_RUN:
-            NOT_RUN.append(reason)
-        pytest.skip(reason)
-    document = yaml.load(PUBLISHED.read_text(encoding="utf-8"), Loader=_Plain)  # noqa: S506 - a SafeLoader
-    return _without_examples(document)
-
-
-def _without_examples(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {k: _without_examples(v) for k, v in node.items() if k not in ("example", "examples")}
-    return [_without_examples(item) for item in node] if isinstance(node, list) else node
-
-
 def esr_port() -> dict[str, Any]:
-    return json.loads(ESR_PORT.read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(ESR_PORT.read_text(encoding="utf-8"))
+    return document
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +75,15 @@ def send(runner: asyncio.Runner, app: Any, case: Any, prefix: str, *, admitted: 
     sent = case.as_transport_kwargs(base_url=URL)
     known = ("method", "url", "headers", "params", "data", "json", "cookies")
     wire = requests.Request(**{name: sent[name] for name in known if name in sent}).prepare()
-    headers = [(name, value) for name, value in wire.headers.items() if name.lower() != "content-length"]
+    content: Any = wire.body
+    headers = {name: str(value) for name, value in wire.headers.items() if name.lower() != "content-length"}
     if admitted:
-        headers.append(("x-api-key", API_KEY))
+        headers["x-api-key"] = API_KEY
     target = str(wire.url).replace(URL, f"{URL}{prefix}", 1)
 
     async def call() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as http:
-            return await http.request(str(wire.method), target, content=wire.body, headers=headers)
+            return await http.request(str(wire.method), target, content=content, headers=headers)
 
     return runner.run(call())
 
@@ -146,7 +118,7 @@ class TestTheDspStandard:
 
         examples = EXAMPLES if system.prefix == "/dsp" else 5
         drive(
-            published(),
+            nhs_dsp.standard(),
             operation,
             call,
             values={name: value for name, value in VALUES.items() if f"{{{name}}}" in operation[0]},
@@ -159,7 +131,7 @@ class TestTheDspStandard:
             def call(case, admitted=admitted):
                 return send(runner, app, case, system.prefix, admitted=admitted)
 
-            drive(published(), operation, call, examples=4)
+            drive(nhs_dsp.standard(), operation, call, examples=4)
 
 
 def test_what_the_standard_forbids_is_not_added(app, runner):
@@ -168,11 +140,11 @@ def test_what_the_standard_forbids_is_not_added(app, runner):
         assert answer.status_code != 201, case.body
         return answer
 
-    drive(published(), ADDING, call, mode=GenerationMode.NEGATIVE, values=VALUES, examples=60)
+    drive(nhs_dsp.standard(), ADDING, call, mode=GenerationMode.NEGATIVE, values=VALUES, examples=60)
 
 
 def test_every_operation_of_the_standard_is_tried():
-    document = published()
+    document = nhs_dsp.standard()
     offered = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
     assert offered == set(DSP_OPERATIONS)
 
@@ -233,7 +205,7 @@ def _validator(document, name):
 
 
 def test_an_answer_that_breaks_the_standard_is_found_out(app, runner):
-    document = published()
+    document = nhs_dsp.standard()
     details = document["components"]["schemas"]["EmployeePersonalDetails"]
     details["required"] = [*details["required"], "shoeSize"]
 

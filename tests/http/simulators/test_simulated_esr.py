@@ -12,7 +12,7 @@ def problem(answer, status: int, code: str) -> str:
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert (body["status"], body["code"], body["type"]) == (status, code, "about:blank")
-    return body["detail"]
+    return str(body["detail"])
 
 
 class TestSearching:

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-import yaml
 
 from deploy.simulators.dsp_sent import TYPES
-from passport_testkit.corpora import NOT_RUN, SHARED
-
-PUBLISHED = SHARED / "contracts" / "nhs-dsp" / "digital-staff-passport-api-standard.yaml"
-
-
-class _Plain(yaml.SafeLoader):
-    """YAML 1.2: `Yes` and `No` are words."""
-
-
-_Plain.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:bool"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Plain.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), list("tf"))
+from passport_testkit import nhs_dsp
 
 
 @pytest.fixture(scope="module")
 def schemas() -> dict[str, Any]:
-    if not PUBLISHED.exists():
-        reason = "the published DSP API standard is not beside the repository"
-        if reason not in NOT_RUN:
-            NOT_RUN.append(reason)
-        pytest.skip(reason)
-    document = yaml.load(PUBLISHED.read_text(encoding="utf-8"), Loader=_Plain)  # noqa: S506 - a SafeLoader
-    found: dict[str, Any] = document["components"]["schemas"]
+    found: dict[str, Any] = nhs_dsp.standard()["components"]["schemas"]
     return found
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from deploy.simulators import dsp_records, esr_records, people, sandbox_people
-from deploy.simulators.clock import MovableClock
+from deploy.simulators.clock import SandboxClock
 from deploy.simulators.employees import Employee
 from deploy.simulators.state import World
 from passport_issuer.rules import workforce_dsp, workforce_esr
@@ -202,9 +202,10 @@ def test_each_of_the_nine_gets_the_answer_of_the_pilot(pilot):
 
 
 def test_the_radiologist_is_ready_once_the_check_is_done_at_home():
-    world = World(MovableClock(None))
+    world = World(SandboxClock(None))
     pilot = people.pilot("radiologist_3")
     fixed = world.set_dbs_level(pilot.employee(TODAY), "ENHANCED")
+    assert fixed.dbs is not None
     dated = replace(fixed, dbs=replace(fixed.dbs, certificate_issued_on=TODAY, performed_on=TODAY))
     judgement, _ = decided(dated, pilot.policy_id, days=on(pilot))
     assert judgement.outcome.value == "READY"

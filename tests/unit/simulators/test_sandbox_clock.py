@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from deploy.simulators.clock import MAX_OFFSET_S, MovableClock
-from passport_shared.service.clock import SystemClock
+from deploy.simulators.clock import SandboxClock
+from passport_shared.service.clock import LONGEST_OFFSET, MovableClock, SystemClock
+
+MAX_OFFSET_S = int(LONGEST_OFFSET.total_seconds())
 
 
 @pytest.fixture
@@ -16,22 +18,23 @@ def file(tmp_path):
 
 
 def test_it_moves_forward_and_another_reader_sees_it(file):
-    clock = MovableClock(file)
+    clock = SandboxClock(file)
     assert clock.advance(3600) == 3600
     assert clock.advance(60) == 3660
-    assert MovableClock(file).offset_s == 3660
+    assert SandboxClock(file).offset_s == 3660
+    assert MovableClock(file).now() - SystemClock().now() > timedelta(seconds=3600)
     assert clock.now() - SystemClock().now() > timedelta(seconds=3600)
 
 
 @pytest.mark.parametrize("seconds", [-1, MAX_OFFSET_S + 1])
 def test_it_goes_neither_back_nor_wild(file, seconds):
     with pytest.raises(ValueError, match="forward"):
-        MovableClock(file).advance(seconds)
+        SandboxClock(file).advance(seconds)
     assert not file.exists()
 
 
 def test_without_a_file_it_stands_with_the_machine():
-    clock = MovableClock(None)
+    clock = SandboxClock(None)
     assert clock.offset_s == 0
     with pytest.raises(ValueError, match="without a clock file"):
         clock.advance(1)
@@ -45,4 +48,4 @@ def test_without_a_file_it_stands_with_the_machine():
 def test_a_file_that_says_nothing_usable_moves_nothing(file, content):
     file.parent.mkdir()
     file.write_text(content)
-    assert MovableClock(file).offset_s == 0
+    assert SandboxClock(file).offset_s == 0
