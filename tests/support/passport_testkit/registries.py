@@ -48,6 +48,7 @@ from passport_shared.wire.clients import ClientKind
 from passport_shared.wire.enrolment import ENROLMENT_CLAIM
 from passport_testkit.clock import FrozenClock
 from passport_testkit.keys import key
+from passport_testkit.pilot_activity import PILOT_TRUSTS
 
 PUBLIC_URL = "https://registry.example"
 RBV, R0A = "RBV", "R0A"
@@ -321,3 +322,17 @@ async def registry_bench(
         yield RegistryBench(ctx=ctx, clock=standing, hosts=hosts, trust_file=trust_file)
     finally:
         await close_context(ctx)
+
+
+async def join_pilot(bench: RegistryBench, *, with_steps: bool = True) -> None:
+    """Invite the pilot's trusts under their printed names, with every step done on the printed day."""
+    for trust in PILOT_TRUSTS:
+        details = OrganisationDetails(
+            name=trust.name,
+            aliases=trust.aliases,
+            locality=trust.locality,
+            contacts={"hrd": "hrd@trust.invalid", "hr_team": "hr@trust.invalid"},
+        )
+        await organisations.invite(bench.ctx, trust.ods, details, ANN)
+        if with_steps:
+            await bench.record(trust.ods, *(done(step, trust.registered) for step in Step))
