@@ -1,7 +1,7 @@
 """The sandbox's clock: the machine's, moved forward by what a small file says.
 
-The services read that file (ADR-0025); this is who writes it. It is replaced in one step, so that every reader
-sees the old or the new offset, and it only goes forward: what has expired stays expired.
+The services read that file (ADR-0025); this is who writes it. It is replaced in one step, so that every
+reader sees the old or the new offset, and it only goes forward: what has expired stays expired.
 """
 
 from __future__ import annotations
