@@ -158,7 +158,8 @@ class Presenter:
     def hold_for(self, policy: HostPolicy, **changes: Mapping[str, Any]) -> Presenter:
         """Receive a passport that meets a policy in everything; `changes` by type."""
         for name, claims in evidence_for(policy).items():
-            self.hold(name, **{**claims, **changes.get(name, {})})
+            own = {claim: value for claim, value in claims.items() if claim not in catalogue.COMMON_CLAIMS}
+            self.hold(name, **{**own, **changes.get(name, {})})
         return self
 
     def hold_everything(self, **changes: Mapping[str, Any]) -> Presenter:
