@@ -35,6 +35,8 @@ from passport_testkit.clock import FrozenClock
 from passport_testkit.corpora import REPOSITORY
 from passport_testkit.datasets import skill
 from passport_testkit.issuers import CHECKS, POST, check_body, running_issuer, training_body
+from passport_testkit.notices import REACHABLE, READABLE
+from passport_testkit.notices import sent as sent_notices
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.verifiers import running_verifier
@@ -323,16 +325,20 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
 async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
     """An issuer with a surgeon whose passport is collected, an open offer, a wallet's token and a request."""
     callers = kits("issuer", RBV)
-    async with running_issuer(folder, url, tenants=(RBV, R0A)) as bench:
+    async with running_issuer(folder, url, tenants=(RBV, R0A), settings=READABLE) as bench:
         for kit in callers.values():
             bench.clients.put(kit)
-        staff_id = await bench.staff()
+        staff_id = await bench.staff(**REACHABLE)
         below = f"/staff/{staff_id}"
         assignment = await bench.made(f"{below}/assignments", POST)
         recorded = [await bench.made(f"{below}/checks", check_body(kind)) for kind in CHECKS]
         training = await bench.made(f"{below}/training", training_body("FS"))
         await bench.confirm_identity(staff_id)
         session = await bench.made(f"{below}/identity-sessions", {"channel": "VIDEO", "actor": "hr-4711"})
+        invitation = await bench.made(f"{below}/invitations", {"channel": "PRINT", "actor": "hr-4711"})
+        coming = {"channel": "VIDEO", "scheduled_for": "2026-09-02T09:00:00Z", "actor": "hr-4711"}
+        await bench.made(f"{below}/identity-sessions", coming)
+        notices = await sent_notices(bench)
         first = await bench.offer(staff_id)
         await bench.wallet().collect(first["credential_offer"], first["tx_code"])
         credentials = (await bench.call("GET", "/credentials")).json()["items"]
@@ -358,6 +364,9 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
             "check_id": recorded[0]["id"],
             "entry_id": training["id"],
             "session_id": session["id"],
+            "invitation_id": invitation["id"],
+            "notice_id": notices[0].id,
+            "token": str(invitation["link"]).rpartition("/")[2],
             "offer_id": waiting["id"],
             "credential_id": credentials[0]["id"],
             "list_id": str(lists[0]).rpartition("/")[2],

@@ -153,6 +153,26 @@ def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": _PROBLEM}
 
 
+_INVITATION_FORM = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["csrf", "act"],
+                "properties": {"csrf": _STRING, "act": {"type": "string", "enum": ["open"]}},
+            }
+        }
+    },
+}
+
+
+def _invitation_page(summary: str, operation_id: str, answers: dict[str, str], **more: Any) -> dict[str, Any]:
+    page = _page(summary, operation_id, answers, **more)
+    page["responses"]["404"]["description"] = "No such invitation"
+    return page | {"tags": ["Invitation page"], "parameters": [_ODS, _parameter("token")]}
+
+
 RELEASE_PATHS: dict[str, Any] = {
     "/{ods}/release-requests": {
         "post": {
@@ -235,6 +255,36 @@ PATHS: dict[str, Any] = {
             },
             requestBody=_PAGE_FORM,
         ),
+    },
+    "/{ods}/i/{token}": {
+        "get": _invitation_page(
+            "An invitation, or what comes next for who opened it",
+            "invitation_page",
+            {
+                "200": "The page as it is now for this browser; looking changes nothing",
+                "303": "This browser opened it, and an offer can be collected there",
+                "403": "It was opened in another browser",
+                "410": "It ran out, was taken back, or a newer one was sent",
+            },
+        ),
+        "post": _invitation_page(
+            "Open the invitation, once, for this browser",
+            "invitation_page_open",
+            {"303": "The page shows what became of it", "400": "The form was not made by this page"},
+            requestBody=_INVITATION_FORM,
+        ),
+    },
+    "/notices": {
+        "get": {
+            "tags": ["Invitation page"],
+            "summary": "What was sent, where nobody is written to (development only)",
+            "operationId": "notice_outbox_page",
+            "responses": {
+                "200": {"description": "What was sent, newest first", "content": _PAGE},
+                "404": {"description": "This service writes to people", "content": _PAGE},
+            },
+            "security": [],
+        }
     },
     "/{ods}/token": {
         "post": _operation(
