@@ -86,7 +86,7 @@ class DspApi:
 
 
 def _queries(wanted: Wanted) -> list[dict[str, str]]:
-    """Searches that find a person under accents, another first name or another surname; four at most."""
+    """Searches that find a person under accents, another first name or another surname; six at most."""
     names = {"firstName": wanted.given_name, "surname": wanted.family_name, "birthDate": wanted.birthdate}
     given: dict[str, str] = {name: value for name, value in names.items() if value}
     first_query: dict[str, str] = {name: given[name] for name in given if name != "firstName"}
@@ -94,10 +94,11 @@ def _queries(wanted: Wanted) -> list[dict[str, str]]:
     if "surname" in given and folded(given["surname"]) != given["surname"].casefold():
         queries.append({**queries[0], "surname": folded(given["surname"])})
     if "firstName" in given and "birthDate" in given:
-        first = given["firstName"].split()[0]
-        queries.append({"firstName": first, "birthDate": given["birthDate"]})
-        if folded(first) != first.casefold():
-            queries.append({"firstName": folded(first), "birthDate": given["birthDate"]})
+        # A system may hold all given names as the first one, or the first of them only.
+        for first in dict.fromkeys((given["firstName"], given["firstName"].split()[0])):
+            queries.append({"firstName": first, "birthDate": given["birthDate"]})
+            if folded(first) != first.casefold():
+                queries.append({"firstName": folded(first), "birthDate": given["birthDate"]})
     return queries
 
 
