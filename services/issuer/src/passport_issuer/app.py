@@ -22,6 +22,7 @@ from passport_issuer.errors import PROBLEMS
 from passport_issuer.http import (
     dsp_events,
     federation,
+    holder,
     invitation_page,
     notice_outbox_page,
     offer_page,
@@ -42,6 +43,7 @@ from passport_issuer.http.management import (
     offers,
     passports,
     placements,
+    problem_reports,
     releases,
     staff,
     staff_links,
@@ -56,7 +58,7 @@ from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
 from passport_issuer.rules.notices import NoticeChannel
 from passport_issuer.settings import IssuerSettings
-from passport_issuer.store import tables
+from passport_issuer.store import holder_tables, tables
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.snapshot import TrustFile, TrustFileError
 from passport_shared.outbound import Outbound
@@ -67,6 +69,7 @@ from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
@@ -195,6 +198,13 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         directory=directory,
         hr_users=HrUsers(parts.clients or directory, clock),
         tenants=tenants,
+        holders=HolderSessions(
+            db,
+            holder_tables.holders,
+            clock,
+            secret=await keys.secret("holders"),
+            public_url=settings.public_url,
+        ),
         secrets=Secrets(
             offers=await keys.secret("offers"),
             nonces=await keys.secret("nonces"),
@@ -291,6 +301,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             invitations.router,
             notices.router,
             releases.router,
+            problem_reports.router,
             placements.router,
             connections.router,
             staff_links.router,
@@ -303,6 +314,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             *invitation_page.routes(),
             *notice_outbox_page.routes(),
             *release_messages.routes(),
+            *holder.routes(),
             *dsp_events.routes(),
             *federation.routes(),
             *stylesheet_routes(),
@@ -325,6 +337,7 @@ def _periodics(
         await authenticator.purge()
         await ctx.idempotency.purge()
         await ctx.limiter.purge()
+        await ctx.holders.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
         await gathering.forget_expired(ctx)
 

@@ -16,6 +16,7 @@ from passport_shared.service.audit import AuditLog
 from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.keys import KeyStore
@@ -78,6 +79,7 @@ class Context:
     tenants: Tenants
     directory: RegistryClients
     hr_users: HrUsers
+    holders: HolderSessions
     secrets: Secrets
     notices: NoticeMeans
     workforce: Workforce

@@ -78,7 +78,7 @@ def tables(metadata: MetaData) -> HolderTables:
 
 @dataclass(frozen=True, kw_only=True)
 class HolderSession:
-    """A running session: whose (`subject`, as the service named it), at which organisation, with which key."""
+    """A running session: whose (`subject`, in the service's words), at which organisation, with which key."""
 
     ods: str
     subject: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from passport_issuer.http import dsp_events
+from passport_issuer.http import dsp_events, holder_openapi
 from passport_issuer.rules.metadata import PRE_AUTHORIZED_CODE
 from passport_shared.wire.release import RELEASE_MEDIA_TYPE, RELEASE_REQUEST_MEDIA_TYPE
 
@@ -220,6 +220,7 @@ RELEASE_PATHS: dict[str, Any] = {
 
 PATHS: dict[str, Any] = {
     **RELEASE_PATHS,
+    **holder_openapi.PATHS,
     **dsp_events.PATHS,
     "/.well-known/openid-credential-issuer/{ods}": {
         "get": _operation(

@@ -204,6 +204,8 @@ def _case(tenant: Tenant, request: ReleaseRequest, sha256: str, staff_id: str | 
         hr_decision=None,
         hr_at=None,
         hr_by=None,
+        staff_decision=None,
+        staff_at=None,
         limits=(),
         statement=None,
         decline_code=None,

@@ -20,7 +20,7 @@ from passport_issuer.operations import failpoints, offers, release_documents
 from passport_issuer.rules import releases as rules
 from passport_issuer.rules.passports import PassportState
 from passport_issuer.rules.records import StaffMember
-from passport_issuer.rules.releases import AGREED, Approver, CaseState, Days
+from passport_issuer.rules.releases import AGREED, Approver, CaseState, Days, StaffDecision
 from passport_issuer.rules.validity import london_day
 from passport_issuer.store import passports
 from passport_issuer.store import releases as store
@@ -401,6 +401,8 @@ async def _refusal(ctx: Context, case: Case, given: Answered, actor: Actor) -> P
     open_now = now.shown_state(ctx.clock.now()) is CaseState.REQUESTED
     if open_now and actor.ref == (now.line_manager_by if hr else now.hr_by):
         return PassportError(SEPARATION_OF_DUTIES, "Line manager and HR are two people.")
+    if open_now and now.staff_decision == StaffDecision.WITHDRAWN.value:
+        return WrongState("The member of staff does not agree to this move: it can only be declined.")
     return await _wrong_state(ctx, now)
 
 

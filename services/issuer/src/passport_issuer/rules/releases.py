@@ -42,6 +42,13 @@ class Approver(StrEnum):
     HR = "HR"
 
 
+class StaffDecision(StrEnum):
+    """PERSISTED. What the member of staff says of a move at their own trust."""
+
+    AGREED = "AGREED"
+    WITHDRAWN = "WITHDRAWN"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Days:
     """A stretch of business days, both inclusive."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passport_issuer.rules.releases import AGREED, Approver, CaseState, Days, Named
+from passport_issuer.rules.releases import AGREED, Approver, CaseState, Days, Named, StaffDecision
 from passport_issuer.store import tables as t
 from passport_issuer.store.release_tables import release_documents, releases
 from passport_issuer.store.rows import as_row, as_value, many, one
@@ -50,6 +50,8 @@ class Case:
     hr_decision: str | None
     hr_at: datetime | None
     hr_by: str | None
+    staff_decision: str | None
+    staff_at: datetime | None
     limits: tuple[Mapping[str, Any], ...]
     statement: str | None
     decline_code: str | None
@@ -192,6 +194,7 @@ async def answer(conn: AsyncConnection, case: Case, given: NewAnswer, now: datet
                     _open_at(now),
                     releases.c[f"{mine}_decision"].is_(None),
                     or_(releases.c[f"{other}_by"].is_(None), releases.c[f"{other}_by"] != given.by),
+                    _not_against_their_will(given),
                     same_person,
                 )
                 .values(values)
@@ -210,6 +213,47 @@ async def answer(conn: AsyncConnection, case: Case, given: NewAnswer, now: datet
     limits = [*answered.limits, *given.limits]
     await conn.execute(update(releases).where(releases.c.id == case.id).values(limits=limits))
     return as_value(Case, {**row, "limits": limits})  # type: ignore[arg-type]
+
+
+def _not_against_their_will(given: NewAnswer) -> ColumnElement[bool]:
+    """Nobody is released who has said that they do not agree; declining is always possible."""
+    if given.decision is AnswerDecision.DECLINED:
+        return true()
+    said = releases.c.staff_decision
+    return or_(said.is_(None), said != StaffDecision.WITHDRAWN.value)
+
+
+async def say(
+    conn: AsyncConnection,
+    case: Case,
+    decision: StaffDecision,
+    *,
+    in_states: Sequence[CaseState],
+    now: datetime,
+) -> bool:
+    """Record what the member of staff says while the case is in one of these states; whether it was."""
+    changed = await conn.execute(
+        update(releases)
+        .where(
+            releases.c.id == case.id,
+            releases.c.staff_id == case.staff_id,
+            releases.c.state.in_([state.value for state in in_states]),
+            or_(releases.c.state != CaseState.REQUESTED.value, releases.c.answer_by > now),
+        )
+        .values(staff_decision=decision.value, staff_at=now, version=releases.c.version + 1)
+    )
+    return changed.rowcount == 1
+
+
+async def of_person(conn: AsyncConnection, ods: str, staff_id: str, *, limit: int = 100) -> list[Case]:
+    """A person's cases, newest first."""
+    query = (
+        select(releases)
+        .where(releases.c.ods == ods, releases.c.staff_id == staff_id)
+        .order_by(releases.c.received_at.desc(), releases.c.id.desc())
+        .limit(limit)
+    )
+    return await many(conn, query, Case)
 
 
 async def close(

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from passport_issuer.store import connection_tables as connection_tables
+from passport_issuer.store import holder_tables as holder_tables
 from passport_issuer.store import notice_tables as notice_tables
 from passport_issuer.store import placement_tables as placement_tables
 from passport_issuer.store import release_tables as release_tables
@@ -305,6 +306,7 @@ Index("ix_credentials_passport_id_type", credentials.c.passport_id, credentials.
 Index("ix_credentials_ods_id", credentials.c.ods, credentials.c.id)
 Index("ix_credentials_notification_id", credentials.c.notification_id)
 Index("ix_credentials_request_id", credentials.c.request_id)
+Index("ix_credentials_issuer_jwt_sha256", credentials.c.issuer_jwt_sha256)
 prepared = credentials.c.state == "PREPARED"
 Index("ix_credentials_prepared", credentials.c.prepared_at, sqlite_where=prepared, postgresql_where=prepared)
 live = credentials.c.state.in_(["ISSUED", "ACTIVE"])

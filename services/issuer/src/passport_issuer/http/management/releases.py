@@ -13,7 +13,7 @@ from passport_issuer.http.management.staff import tagged
 from passport_issuer.operations import leavers, release_requests
 from passport_issuer.operations import releases as operations
 from passport_issuer.operations.releases import Answered
-from passport_issuer.rules.releases import Approver, CaseState
+from passport_issuer.rules.releases import Approver, CaseState, StaffDecision
 from passport_issuer.store.releases import Case
 from passport_shared.service.auth import actor_of
 from passport_shared.service.paging import Page, Paging
@@ -124,6 +124,9 @@ class ReleaseView(Sent):
     linked_by: str | None
     line_manager: AnswerView | None
     hr: AnswerView | None
+    staff_decision: StaffDecision | None = Field(
+        description="What the member of staff said in their app; the host asks for their agreement itself."
+    )
     limits: list[dict[str, Any]]
     statement: Statement | None
     decline_code: DeclineCode | None
@@ -184,6 +187,7 @@ def _view(found: Access, case: Case, **more: Any) -> ReleaseView:
         linked_by=case.linked_by,
         line_manager=_answer_view(case.line_manager_decision, case.line_manager_at, case.line_manager_by),
         hr=_answer_view(case.hr_decision, case.hr_at, case.hr_by),
+        staff_decision=StaffDecision(case.staff_decision) if case.staff_decision else None,
         limits=[dict(limit) for limit in case.limits],
         statement=Statement(case.statement) if case.statement else None,
         decline_code=DeclineCode(case.decline_code) if case.decline_code else None,

@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("hr_decision", sa.Text(), nullable=True),
         sa.Column("hr_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("hr_by", sa.Text(), nullable=True),
+        sa.Column("staff_decision", sa.Text(), nullable=True),
+        sa.Column("staff_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("limits", JsonText(), nullable=False),
         sa.Column("statement", sa.Text(), nullable=True),
         sa.Column("decline_code", sa.Text(), nullable=True),
