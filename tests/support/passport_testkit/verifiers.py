@@ -20,6 +20,7 @@ from passport_shared.formats.federation import ClaimPath
 from passport_shared.formats.jose import PublicKey
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.outbound.errors import OutboundReason
+from passport_shared.service.jobs import JobQueue
 from passport_shared.service.keys import create_kek_file
 from passport_shared.wire.clients import ClientKind
 from passport_shared.wire.scopes import scopes_of
@@ -29,12 +30,14 @@ from passport_testkit.clock import FrozenClock
 from passport_testkit.network import MANCHESTER, NetworkEntity, TrustRegistrySimulator
 from passport_testkit.presenter import Answer, HomeTrust, Presenter, opened
 from passport_testkit.registry_wire import CODE, RegistryWire
-from passport_verifier.app import Parts, build
+from passport_testkit.release_desk import Case, ReleaseDesk
+from passport_verifier.app import Parts, build, job_handlers
 from passport_verifier.context import Context
 from passport_verifier.operations import rechecks, status_lists
 from passport_verifier.rules.asking import asked
 from passport_verifier.rules.policies import policies
 from passport_verifier.settings import VerifierSettings
+from passport_verifier.store import tables
 
 VERIFIER = "https://verifier.example"
 MOVEMENT_TYPES = frozenset(policy.movement_type for policy in policies().values())
@@ -65,9 +68,17 @@ class NetworkWire(RegistryWire):
     def __init__(self, registry: TrustRegistrySimulator, homes: list[HomeTrust]) -> None:
         super().__init__(registry)
         self.homes = homes
+        self.desk = ReleaseDesk(registry)
+        self.apps: dict[str, httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
+        """Answer one request; whole services that a test runs beside the verifier answer for themselves."""
+        if request.url.host in self.apps:
+            self.requests.append(f"{request.method} {request.url}")
+            return await self.apps[request.url.host].handle_async_request(request)
+        if self.desk.serves(str(request.url)):
+            self.requests.append(f"{request.method} {request.url}")
+            return await self.desk.answer(request)
         for home in self.homes:
             host = home.entity_id.split("/")[2]
             if request.url.host == host:
@@ -216,6 +227,41 @@ class VerifierBench:
     async def recheck(self, decision_id: str) -> dict[str, Any]:
         """Judge a decision again; the new one."""
         return await self.made(f"/decisions/{decision_id}/recheck", {"actor": HR})
+
+    @property
+    def desk(self) -> ReleaseDesk:
+        """The employing trust's release desk."""
+        return self.wire.desk
+
+    async def deliver(self) -> int:
+        """Run the jobs that are due: what waits to be sent is sent."""
+        queue = JobQueue(self.ctx.db, tables.jobs, self.clock)
+        return int(await queue.run_due(job_handlers(self.ctx)))
+
+    async def ask_release(self, movement_id: str, **body: Any) -> Case:
+        """Send a release request for a movement by the person's name; what the employing trust has then."""
+        person = {"given_name": "Morgan", "family_name": "Invented"}
+        await self.made(
+            f"/movements/{movement_id}/release-request", {"person": person, "actor": HR, **body}, 202
+        )
+        await self.deliver()
+        return self.desk.case
+
+    async def look(self, movement_id: str) -> dict[str, Any]:
+        """Fetch the employing trust's answer now; the release as HR reads it."""
+        return await self.made(f"/movements/{movement_id}/release/refresh", None, 200)
+
+    async def released(self, movement_id: str) -> dict[str, Any]:
+        """Ask for the person's release and have it agreed; the release as HR reads it."""
+        self.desk.agree(await self.ask_release(movement_id))
+        return await self.look(movement_id)
+
+    async def approve(
+        self, movement_id: str, kind: str = "HOST_DEPARTMENT", actor: str = "ward-12", **changes: Any
+    ) -> dict[str, Any]:
+        """Somebody at the host agrees."""
+        body = {"kind": kind, "decision": "AGREED", "actor": actor, **changes}
+        return await self.made(f"/movements/{movement_id}/approvals", body)
 
     async def refresh(self) -> bool:
         """Publish the network as it is and let the verifier read it."""
