@@ -10,6 +10,10 @@ import pytest
 
 from passport_shared.formats import dcql
 from passport_testkit import node
+from passport_testkit.cases import evidence_for
+from passport_verifier.rules.asking import dcql_query
+from passport_verifier.rules.outcome import Need
+from passport_verifier.rules.policies import policies
 
 pytestmark = [pytest.mark.peers, pytest.mark.asyncio(loop_scope="module")]
 
@@ -113,3 +117,40 @@ async def test_the_peer_takes_an_empty_list_of_values_that_the_specification_for
     with pytest.raises(dcql.DcqlError):
         dcql.parse_query(spoilt)
     assert (await peer.call("dcql.select", query=spoilt, held=[]))["canAnswer"] is False
+
+
+POLICIES = policies()
+# Nothing missing; two of one part; some of each; all that is optional.
+LACKING = [0, 2, 5, 99]
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+@pytest.mark.parametrize("policy_id", sorted(POLICIES))
+async def test_both_answer_our_policies_with_every_subject_that_is_held(peer, policy_id: str, lacking: int):
+    policy = POLICIES[policy_id]
+    shown = evidence_for(policy)
+    optional = sorted(row.subject for row in policy.rows if row.subject and row.need is Need.ASSURANCE)
+    for subject in optional[:lacking]:
+        del shown["CoreSkills"]["skills"][subject]
+    query = dcql_query(policy, vct_base="https://registry.example/vct", employing_ods="RBV")
+    vcts = {name: f"https://registry.example/vct/{name}/1" for name in shown}
+    ours = dcql.select(
+        dcql.parse_query(query),
+        [dcql.Credential(key=name, vct=vcts[name], claims=claims) for name, claims in shown.items()],
+    )
+    theirs = await peer.call(
+        "dcql.select",
+        query=query,
+        held=[
+            {"format": "dc+sd-jwt", "vct": vcts[name], "claims": claims, "holder_bound": True}
+            for name, claims in shown.items()
+        ],
+    )
+    assert theirs["canAnswer"] is ours.can_answer is True
+    for entry in query["credentials"]:
+        found = ours.candidates[entry["id"]]
+        assert bool(theirs["candidates"][entry["id"]]) is bool(found), entry["id"]
+        index = theirs["claimSets"][entry["id"]]
+        if found and index is not None:
+            paths = {claim["id"]: tuple(claim["path"]) for claim in entry["claims"]}
+            assert {paths[name] for name in entry["claim_sets"][index]} == set(found[0].paths)

@@ -16,7 +16,7 @@ function parsed(query) {
   return read;
 }
 
-// held: [credential]; answers which of them (by index) meet each credential query
+// held: [credential]; answers which of them (by index) meet each credential query, and by which claim set
 export async function select({ query, held }) {
   const result = DcqlQuery.query(parsed(query), held.map(theirs));
   const candidates = Object.fromEntries(
@@ -24,7 +24,12 @@ export async function select({ query, held }) {
       id, (match.valid_credentials ?? []).map((found) => found.input_credential_index),
     ]),
   );
-  return { candidates, canAnswer: result.can_be_satisfied };
+  const claimSets = Object.fromEntries(
+    Object.entries(result.credential_matches).map(([id, match]) => [
+      id, match.valid_credentials?.[0]?.claims.valid_claim_sets?.[0]?.claim_set_index ?? null,
+    ]),
+  );
+  return { candidates, claimSets, canAnswer: result.can_be_satisfied };
 }
 
 // presentations: {query id: [credential]} as a verifier has them after it verified each one

@@ -19,6 +19,18 @@ function frameOf(claims) {
   return frame;
 }
 
+// what the package chooses: for each query that can be answered, a credential and the claims of its claim set
+function chosen(query, held) {
+  const matches = DcqlQuery.query(query, held).credential_matches;
+  return query.credentials.flatMap(({ id, claims, claim_sets }) => {
+    const found = matches[id].valid_credentials?.[0];
+    if (!found) return [];
+    const index = found.claims.valid_claim_sets?.[0]?.claim_set_index;
+    const wanted = index === undefined ? claims : claims.filter((claim) => claim_sets[index].includes(claim.id));
+    return [{ id, at: found.input_credential_index, claims: wanted }];
+  });
+}
+
 export async function answer({ request, credentials, holder, now, tamper }) {
   const client = new Openid4vpClient({ callbacks: callbacks(holder) });
   const parsed = client.parseOpenid4vpAuthorizationRequest({ authorizationRequest: request });
@@ -26,11 +38,12 @@ export async function answer({ request, credentials, holder, now, tamper }) {
   const payload = resolved.authorizationRequestPayload;
   const query = DcqlQuery.parse(resolved.dcql.query);
   const vp_token = {};
-  for (const { id, meta, claims } of query.credentials) {
-    const held = credentials.find((c) => meta.vct_values.includes(c.vct));
-    if (!held) continue;
-    const sdjwt = new SDJwtVcInstance({ hasher: digest, hashAlg: "sha-256", kbSignAlg: "ES256", kbSigner: (data) => sign(holder, data) });
-    vp_token[id] = [await sdjwt.present(held.credential, frameOf(claims), {
+  const sdjwt = new SDJwtVcInstance({ hasher: digest, hashAlg: "sha-256", kbSignAlg: "ES256", kbSigner: (data) => sign(holder, data) });
+  const held = await Promise.all(credentials.map(async ({ vct, credential }) => ({
+    credential_format: "dc+sd-jwt", vct, claims: await sdjwt.getClaims(credential), cryptographic_holder_binding: true,
+  })));
+  for (const { id, at, claims } of chosen(query, held)) {
+    vp_token[id] = [await sdjwt.present(credentials[at].credential, frameOf(claims), {
       kb: { payload: { aud: tamper?.aud ?? payload.client_id, nonce: tamper?.nonce ?? payload.nonce, iat: now } },
     })];
   }
