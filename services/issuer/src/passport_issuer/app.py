@@ -202,7 +202,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
             db,
             holder_tables.holders,
             clock,
-            secret=await keys.secret("holders"),
+            keys=keys,
             public_url=settings.public_url,
         ),
         secrets=Secrets(

@@ -29,6 +29,7 @@ from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import JobHandler, Leases, Periodic, Runner
@@ -46,7 +47,7 @@ from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 from passport_verifier.context import Context
 from passport_verifier.errors import PROBLEMS
-from passport_verifier.http import agreement_page, federation, oid4vp, openapi, pages
+from passport_verifier.http import agreement_page, federation, holder, oid4vp, openapi, pages
 from passport_verifier.http.management import (
     agreement_links,
     approvals,
@@ -73,7 +74,7 @@ from passport_verifier.operations.releases import PULL_EVERY, pull_due
 from passport_verifier.operations.watches import round_once as watch_round
 from passport_verifier.operations.watches import tidy as watch_tidy
 from passport_verifier.settings import VerifierSettings
-from passport_verifier.store import tables
+from passport_verifier.store import holder_tables, tables
 from passport_verifier.store.status_memory import StatusMemory
 
 SERVICE = "verifier"
@@ -160,6 +161,13 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
         snapshots=snapshots,
         directory=directory,
         hr_users=HrUsers(parts.clients or directory, clock),
+        holders=HolderSessions(
+            db,
+            holder_tables.holders,
+            clock,
+            keys=keys,
+            public_url=settings.public_url,
+        ),
         statuses=StatusMemory(db, clock, size=settings.status_memory),
         service_client=ServiceClient(client_id=settings.client_id, keys=keys, outbound=outbound, clock=clock),
         tenants=Tenants(
@@ -273,6 +281,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
             *oid4vp.routes(),
             *pages.routes(),
             *agreement_page.routes(),
+            *holder.routes(),
             *federation.routes(),
         ],
         readiness=_readiness(lambda: app.state.context),
@@ -309,6 +318,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         await authenticator.purge()
         await ctx.idempotency.purge()
         await ctx.limiter.purge()
+        await ctx.holders.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
 
     async def tidy_watches() -> None:

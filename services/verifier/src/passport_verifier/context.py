@@ -11,6 +11,7 @@ from passport_shared.service.audit import AuditLog
 from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
+from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases
@@ -54,5 +55,6 @@ class Context:
     service_client: ServiceClient
     directory: RegistryClients
     hr_users: HrUsers
+    holders: HolderSessions
     known_chains: set[str] = field(default_factory=set)
     compiled_policies: dict[str, HostPolicy] = field(default_factory=dict)

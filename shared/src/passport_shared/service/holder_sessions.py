@@ -32,9 +32,11 @@ from passport_shared.formats.sd_jwt_structure import SdJwt, SdJwtError
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.columns import UtcDateTime
 from passport_shared.service.db import Database
+from passport_shared.service.keys import KeyStore
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
 
+SECRET = "holders"  # noqa: S105 - the secret's purpose
 CHALLENGE_LIFE = timedelta(minutes=5)
 SESSION_LIFE = timedelta(minutes=15)
 MAX_PRESENTATION_BYTES = 65_536
@@ -112,25 +114,26 @@ class HolderSessions:
     """The holder sessions of one service.
 
     Args:
-        secret: seals challenges; the same on every replica.
+        keys: holds the secret that seals challenges, the same on every replica.
         public_url: the service's base URL, which every `htu` must begin with.
     """
 
     def __init__(
-        self, db: Database, tables: HolderTables, clock: Clock, *, secret: bytes, public_url: str
+        self, db: Database, tables: HolderTables, clock: Clock, *, keys: KeyStore, public_url: str
     ) -> None:
         self._db = db
         self._tables = tables
         self._clock = clock
-        self._secret = secret
+        self._keys = keys
+        self._secret: bytes | None = None
         self._public_url = public_url
 
-    def challenge(self, ods: str) -> str:
+    async def challenge(self, ods: str) -> str:
         """A fresh challenge of an organisation; nothing is stored."""
         expires = int((self._clock.now() + CHALLENGE_LIFE).timestamp())
-        return self._sealed(ods, b64url_encode(secrets.token_bytes(16)), expires)
+        return await self._sealed(ods, b64url_encode(secrets.token_bytes(16)), expires)
 
-    def presented(self, ods: str, entity_id: str, presentation: str, proof: DpopProof) -> Presented:
+    async def presented(self, ods: str, entity_id: str, presentation: str, proof: DpopProof) -> Presented:
         """Check what an app presents: the challenge is ours, the key binding is over it, one key throughout.
 
         Raises:
@@ -140,7 +143,7 @@ class HolderSessions:
             sd_jwt = sd_jwt_structure.parse(presentation)
             holder = _holder_key(sd_jwt)
             challenge = _nonce(sd_jwt)
-            if not self._is_ours(ods, challenge):
+            if not await self._is_ours(ods, challenge):
                 raise refused("the nonce is no challenge of this organisation, or its time is over")
             policy = KeyBindingPolicy(aud=entity_id, nonce=challenge, now=self._clock.now())
             check_key_binding(sd_jwt, holder, policy)
@@ -245,17 +248,19 @@ class HolderSessions:
         digest = hashlib.sha256(value.encode("utf-8")).hexdigest()
         return await insert_once(conn, self._tables.used, {"value_hash": digest, "expires_at": until})
 
-    def _sealed(self, ods: str, value: str, expires: int) -> str:
+    async def _sealed(self, ods: str, value: str, expires: int) -> str:
+        if self._secret is None:
+            self._secret = await self._keys.secret(SECRET)
         message = f"holder|{ods}|{value}|{expires:x}".encode()
         tag = hmac.new(self._secret, message, hashlib.sha256).digest()[:16]
         return f"{value}.{expires:x}.{b64url_encode(tag)}"
 
-    def _is_ours(self, ods: str, challenge: str) -> bool:
+    async def _is_ours(self, ods: str, challenge: str) -> bool:
         value, _, rest = challenge.partition(".")
         expires, _, _ = rest.partition(".")
         if len(challenge) > 100 or not challenge.isascii() or not _EXPIRY.fullmatch(expires):
             return False
-        same = hmac.compare_digest(self._sealed(ods, value, int(expires, 16)), challenge)
+        same = hmac.compare_digest(await self._sealed(ods, value, int(expires, 16)), challenge)
         return same and self._clock.now().timestamp() < int(expires, 16)
 
 

@@ -82,7 +82,7 @@ async def challenge(request: Request) -> Response:
     """``POST <EID>/holder/challenge``: a fresh challenge; nothing is stored until it is used."""
     ctx, tenant = await _tenant(request)
     body = {
-        "challenge": ctx.holders.challenge(tenant.ods),
+        "challenge": await ctx.holders.challenge(tenant.ods),
         "expires_in": int(CHALLENGE_LIFE.total_seconds()),
     }
     return json_response(body, NO_STORE)
@@ -96,7 +96,7 @@ async def open_session(request: Request) -> Response:
     presentation = body.get("presentation")
     if not isinstance(presentation, str):
         raise ProtocolError("invalid_request", "presentation is missing")
-    presented = ctx.holders.presented(tenant.ods, tenant.entity_id, presentation, proof)
+    presented = await ctx.holders.presented(tenant.ods, tenant.entity_id, presentation, proof)
     await _spend(ctx, PER_KEY, presented.holder.thumbprint)
     opened = await operations.open_session(ctx, tenant, presented)
     answer = {"access_token": opened.access_token, "token_type": "DPoP", "expires_in": opened.expires_in}

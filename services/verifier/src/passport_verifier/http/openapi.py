@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from passport_shared.formats.federation import ENTITY_STATEMENT_MEDIA_TYPE
+from passport_verifier.http import holder_openapi
 from passport_verifier.operations.presentation_requests import REQUEST_OBJECT_MEDIA_TYPE
 
 _TEXT = {"type": "string"}
@@ -118,6 +119,7 @@ def _page(
 
 
 PATHS: dict[str, Any] = {
+    **holder_openapi.PATHS,
     "/{ods}/oid4vp/requests/{link}": {
         "get": _operation(
             "get_request_object",

@@ -34,6 +34,7 @@ from passport_shared.service import outbox as event_outbox
 from passport_shared.service import tenancy
 from passport_shared.service.db import JsonText, UtcDateTime
 from passport_verifier.store import activity_tables as activity_tables
+from passport_verifier.store import holder_tables as holder_tables
 from passport_verifier.store import placement_tables as placement_tables
 from passport_verifier.store import policy_tables as policy_tables
 from passport_verifier.store import release_tables as release_tables
@@ -237,6 +238,7 @@ reliances = Table(
 )
 Index("ix_reliances_status_uri", reliances.c.status_uri)
 Index("ix_reliances_issuer", reliances.c.issuer, reliances.c.decision_id)
+Index("ix_reliances_holder_thumbprint", reliances.c.holder_thumbprint, reliances.c.decision_id)
 
 conditions = Table(
     "conditions",
