@@ -36,6 +36,12 @@ def as_text(_: Any, value: Any) -> bytes:
     return str(value).encode("utf-8")
 
 
+@schemathesis.serializer("application/cloudevents+json")
+def as_json(_: Any, value: Any) -> bytes:
+    """A CloudEvent in structured mode is JSON."""
+    return json.dumps(value).encode("utf-8")
+
+
 WorldOf = Callable[..., World]
 POLICY = "/api/v1/organisations/{ods}/policies/{policy_id}"
 MOVEMENTS = "/api/v1/organisations/{ods}/movements"

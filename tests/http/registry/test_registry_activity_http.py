@@ -401,8 +401,8 @@ async def test_a_baseline_is_entered_cited_and_shown(databases: FreshDatabases, 
         problem(await o.call("PUT", BASELINE, body, by="nosy", If_Match='"1"'), 403, "forbidden")
         problem(
             await o.call("PUT", f"{REPORTS}/baselines/HONORARY_CONTRACT/RX9", body, If_Match='"0"'),
-            422,
-            "invalid_request",
+            404,
+            "not_found",
         )
         problem(
             await o.call("PUT", f"{REPORTS}/baselines/A_LETTER/*", body, If_Match='"0"'), 404, "not_found"

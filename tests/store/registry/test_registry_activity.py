@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from passport_registry.errors import EventIdReused, Forbidden, Invalid, PreconditionFailed
+from passport_registry.errors import EventIdReused, Forbidden, Invalid, NotFound, PreconditionFailed
 from passport_registry.http.report_forms import Layout, as_csv
 from passport_registry.operations import activity, organisations, reports
 from passport_registry.operations.activity import ImportedFact, Reporter
@@ -254,7 +254,7 @@ async def test_a_baseline_is_entered_over_the_version_that_was_read(bench: Regis
     await enter(60, 1)
     with pytest.raises(PreconditionFailed):
         await enter(61, 1)
-    with pytest.raises(Invalid):
+    with pytest.raises(NotFound):
         await enter(60, 0, "RX9")
     saved = next(one for one in (await report(bench, ReportName.R5)).figures if one.key == "saved_minutes")
     assert saved.value == 228

@@ -13,6 +13,7 @@ from passport_testkit.clients import api_client
 from passport_testkit.contract_worlds import Operation
 from passport_testkit.issuers import POST, SURGEON, check_body, training_body
 from passport_testkit.verifiers import MOVEMENT
+from passport_verifier.rules.policies import documents
 
 _REGISTRY_ACTOR = {"actor": "op-1"}
 _REASON = {"reason": "a reason to give", "actor": "op-1"}
@@ -50,6 +51,7 @@ _MOVEMENT_CHANGE = {
     if name not in ("type", "role_profile", "employing_ods", "external_id")
 } | {"pathway": "Elective recovery", "actor": "hr-0815"}
 
+_URGENT = "SERVICE_NEED_URGENT.UROLOGY_SURGEON@1"
 _ORGANISATIONS = "/api/v1/organisations"
 _ENTITY = f"{_ORGANISATIONS}/{{ods}}/entities/{{role}}"
 _ISSUER = f"{_ORGANISATIONS}/{{ods}}"
@@ -96,6 +98,27 @@ BODIES: dict[str, dict[str, Any]] = {
         "entity_id": "https://issuer.example/RBV",
         "entity_configuration": "e30.e30.a-signature",
         "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
+    },
+    "registry POST /api/v1/activity/imports": {
+        "source_note": "Pilot report, table 4.2",
+        "facts": [
+            {
+                "id": "contract-fact-1",
+                "type": "passport.issued",
+                "data": {
+                    "day": "2026-08-01",
+                    "employing_ods": "RBV",
+                    "workforce_group": "NURSING",
+                    "source": "imported",
+                },
+            }
+        ],
+        "actor": "op-1",
+    },
+    "registry PUT /api/v1/reports/baselines/{document}/{ods}": {
+        "minutes": 60,
+        "citation": "A time study, invented",
+        "actor": "op-1",
     },
     f"registry POST {_ORGANISATIONS}": {"ods_code": "RXX", **_ORGANISATION},
     f"registry PUT {_ORGANISATIONS}/{{ods}}": _ORGANISATION,
@@ -216,6 +239,27 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     f"verifier PUT {_ISSUER}/movements/{{movement_id}}": _MOVEMENT_CHANGE,
     f"verifier POST {_ISSUER}/movements/{{movement_id}}/cancel": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/overrides": {
+        "decision_id": "0198c0de-0000-7000-8000-000000000000",
+        "findings": [{"rule": "R-12", "subject": "FS"}],
+        "reason": "The fire course was on Monday; the certificate is on its way.",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/overrides/{{override_id}}/approve": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/overrides/{{override_id}}/withdraw": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/policies/{{policy_id}}/versions": {
+        "rows": documents()[_URGENT]["rows"],
+        "profile": {
+            name: value
+            for name, value in documents()[_URGENT]["profile"].items()
+            if name not in ("name", "labels", "patient_contact")
+        },
+        "effective": "2027-01-01",
+        "note": "Our fire officer asks for it",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/policies/{{policy_id}}/versions/{{number}}/approve": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/policies/{{policy_id}}/versions/{{number}}/withdraw": {"actor": "hr-0815"},
     f"verifier POST {_ISSUER}/presentation-requests": {
         "policy": "SERVICE_NEED_URGENT.UROLOGY_SURGEON",
         "employing_ods": "RBV",

@@ -39,7 +39,7 @@ from passport_testkit.notices import REACHABLE, READABLE
 from passport_testkit.notices import sent as sent_notices
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
-from passport_testkit.verifiers import running_verifier
+from passport_testkit.verifiers import HR, VerifierBench, running_verifier
 
 SERVICES = ("registry", "issuer", "verifier")
 EVERYTHING, OTHER_TRUST, NOBODY = "everything", "other trust", "nobody"
@@ -270,6 +270,8 @@ async def registry_world(
             "role": "ISSUER",
             "step": "DPIA",
             "subject": "hr-7f31",
+            "report": "r2",
+            "document": "HONORARY_CONTRACT",
             "name": "StaffIdentity",
             "major": "1",
             "client_id": target.client_id,
@@ -304,6 +306,14 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
     }
     made = await http.post("/api/v1/agreements", json=agreement)
     assert made.status_code == 201, made.text
+    before = {
+        "id": "contract-fact-0",
+        "type": "passport.issued",
+        "data": {"day": "2026-07-01", "employing_ods": RBV, "source": "imported"},
+    }
+    counted = {"source_note": "Pilot report, table 4.2", "facts": [before], "actor": "op-1"}
+    imported = await http.post("/api/v1/activity/imports", json=counted)
+    assert imported.status_code == 201, imported.text
     below = f"/api/v1/organisations/{RBV}/entities/ISSUER"
     certificates = (await http.get(f"{below}/certificates")).json()["items"]
     granted = (await http.get(f"{below}/authorisations")).json()["items"]
@@ -314,6 +324,7 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
     manifest = verify_manifest(published, bench.trust_file, now=bench.clock.now())
     return {
         "agreement_id": made.json()["id"],
+        "import_id": imported.json()["id"],
         "x5t": certificates[0]["x5t_s256"],
         "authorisation_id": granted[0]["id"],
         "list_id": str(lists[0]).rpartition("/")[2],
@@ -375,6 +386,41 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         yield World("issuer", bench.app, bench.http, bench.clock, runner, callers, existing, secrets)
 
 
+URGENT_POLICY = "SERVICE_NEED_URGENT.UROLOGY_SURGEON"
+
+
+async def proposed_version(bench: VerifierBench, *, approve: bool = False) -> dict[str, Any]:
+    """A version of a policy that names no condition for one subject; proposed, or in force."""
+    rules = (await bench.read(f"/policies/{URGENT_POLICY}"))["rules"]
+    for row in rules["rows"]:
+        if row["subject"] == "IG":
+            row["conditions"] = {}
+    path = f"/policies/{URGENT_POLICY}/versions"
+    body = {**rules, "effective": bench.clock.now().date().isoformat()}
+    made = await bench.call("POST", path, body, client=bench.person("policy-ann"))
+    version: dict[str, Any] = made.json()
+    if approve:
+        path = f"{path}/{version['number']}/approve"
+        done = await bench.call("POST", path, {}, client=bench.person("policy-bea"))
+        assert done.status_code == 200, done.text
+    return version
+
+
+async def proposed_override(bench: VerifierBench) -> dict[str, Any]:
+    """An override of a referral that waits for its second person."""
+    await proposed_version(bench, approve=True)
+    decision = await bench.decided(bench.surgeon(CoreSkills={"skills": all_skills(IG=None)}))
+    return await bench.made(
+        "/overrides",
+        {
+            "decision_id": decision["id"],
+            "findings": [{"rule": "R-12", "subject": "IG"}],
+            "reason": "The course was done this week, the certificate is on its way.",
+            "actor": HR,
+        },
+    )
+
+
 @asynccontextmanager
 async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
     """A verifier with a decided movement and a request that waits for its answer."""
@@ -389,7 +435,8 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
         assert decision["result"]["conditions"], "the decision has a condition to meet"
         open_movement = await bench.movement(external_id="roster-4711")
         request = await bench.ask(open_movement["id"])
-        policies = (await bench.read("/policies"))["items"]
+        version = await proposed_version(bench)
+        override = await proposed_override(bench)
         existing = {
             "ods": R0A,
             "kind": "svg",
@@ -398,7 +445,8 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
             "decision_id": decision["id"],
             "number": "1",
             "request_id": request["id"],
-            "policy_id": policies[0]["id"],
+            "policy_id": version["policy_id"],
+            "override_id": override["id"],
             "link": str(request["links"]["page"]).rpartition("/")[2],
         }
         yield World("verifier", bench.app, bench.http, bench.clock, runner, callers, existing)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from passport_registry.context import Context
-from passport_registry.errors import PreconditionFailed, fields
+from passport_registry.errors import NotFound, PreconditionFailed, fields
 from passport_registry.operations import standings
 from passport_registry.operations.standings import TrustView
 from passport_registry.rules import network_reports, pilot_reports
@@ -137,6 +137,19 @@ async def every_baseline(ctx: Context) -> list[BaselineRow]:
         return await baselines.every(conn)
 
 
+async def baseline_version(ctx: Context, document: str, ods: str) -> int:
+    """Return the version of what was entered, 0 if nobody has.
+
+    Raises:
+        NotFound: no organisation of this network.
+    """
+    async with ctx.db.read() as conn:
+        if ods != EVERY_ORGANISATION and await organisations.get(conn, ods) is None:
+            raise NotFound
+        row = await baselines.get(conn, document, ods)
+    return row.version if row else 0
+
+
 async def enter_baseline(
     ctx: Context,
     *,
@@ -150,7 +163,7 @@ async def enter_baseline(
     """Enter what a document used to take; the newest entry counts, the audit log keeps the older ones.
 
     Raises:
-        Invalid: no organisation of this network.
+        NotFound: no organisation of this network.
         PreconditionFailed: somebody has entered another meanwhile.
     """
     row = BaselineRow(
@@ -164,7 +177,7 @@ async def enter_baseline(
     )
     async with ctx.db.write() as conn:
         if ods != EVERY_ORGANISATION and await organisations.get(conn, ods) is None:
-            raise fields([("ods", "is no organisation of this network")], under="path")
+            raise NotFound
         try:
             await baselines.put(conn, row, expected_version=expected_version)
         except VersionChanged:

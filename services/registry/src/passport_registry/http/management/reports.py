@@ -98,8 +98,7 @@ async def enter_baseline(
 ) -> BaselineView:
     """Enter a baseline; If-Match names the version that was read, `"0"` for one nobody has entered."""
     operator(caller)
-    known = {(row.document, row.ods): row.version for row in await operations.every_baseline(ctx)}
-    version = known.get((document, ods), 0)
+    version = await operations.baseline_version(ctx, document, ods)
     require_match(if_match, etag_of(version))
     row = await operations.enter_baseline(
         ctx,
@@ -125,9 +124,9 @@ _FORMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/{name}", response_model=ReportView, responses=_FORMS)
+@router.get("/{report}", response_model=ReportView, responses=_FORMS)
 async def get_report(
-    name: ReportName,
+    report: ReportName,
     request: Request,
     ctx: Ctx,
     caller: Reader,  # noqa: ARG001 - the scope is asked for
@@ -141,12 +140,12 @@ async def get_report(
     """Make a report as at today, of whole months."""
     wanted = format_ or _by_accept(request.headers.get("accept", ""))
     locale = choose_locale(request) if wanted is Format.HTML else "en-GB"
-    made = await operations.make(ctx, Asked(name=name, first=first, last=last, locale=locale))
+    made = await operations.make(ctx, Asked(name=report, first=first, last=last, locale=locale))
     if wanted is Format.HTML:
         return report_pages.page(request, made, public=False)
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
     if wanted is Format.CSV:
-        headers["Content-Disposition"] = f'attachment; filename="staff-passport-{name}-{made.as_at}.csv"'
+        headers["Content-Disposition"] = f'attachment; filename="staff-passport-{report}-{made.as_at}.csv"'
         return Response(as_csv(made, layout), media_type=CSV_MEDIA_TYPE, headers=headers)
     return Response(view(made).model_dump_json(), media_type="application/json", headers=headers)
 
