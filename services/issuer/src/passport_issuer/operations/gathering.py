@@ -59,6 +59,7 @@ from passport_shared.service.problems import NotFound, PassportError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
 
+BY_ITSELF = (Cause.EVENT, Cause.CHANGES)
 UNLINKED = "UNLINKED"
 _UNLINKED = "The link was changed while the system was read. Gather again."
 KEPT = timedelta(days=14)
@@ -237,7 +238,7 @@ async def keep(
             if source.answered:
                 await links.gathered(conn, source.link, now)
         if cause is not Cause.HR:
-            await store.forget_waiting(conn, staff.id, [Cause.EVENT, Cause.CHANGES])
+            await store.forget_waiting(conn, staff.id, BY_ITSELF, gathering_apply.BY_SYSTEM)
             if not _tells_something(sources, items):
                 return gathering
         await store.insert_gathering(conn, gathering, items)

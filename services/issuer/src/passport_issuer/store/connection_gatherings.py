@@ -115,13 +115,18 @@ async def mark_applied(
     return marked.rowcount == 1
 
 
-async def forget_waiting(conn: AsyncConnection, staff_id: str, causes: Sequence[Cause]) -> None:
-    """Remove a person's gatherings of these causes from which nothing was applied."""
-    applied = select(t.gathering_items.c.gathering_id).where(t.gathering_items.c.applied_at.is_not(None))
+async def forget_waiting(
+    conn: AsyncConnection, staff_id: str, causes: Sequence[Cause], applied_by: str
+) -> None:
+    """Remove a person's gatherings of these causes, but for those somebody else than ``applied_by`` used."""
+    items = t.gathering_items
+    used = select(items.c.gathering_id).where(
+        items.c.applied_by.is_not(None), items.c.applied_by != applied_by
+    )
     waiting = (
         select(t.gatherings.c.id)
         .where(t.gatherings.c.staff_id == staff_id, t.gatherings.c.cause.in_([c.value for c in causes]))
-        .where(t.gatherings.c.id.not_in(applied))
+        .where(t.gatherings.c.id.not_in(used))
     )
     await _remove(conn, [row.id for row in (await conn.execute(waiting)).all()])
 
