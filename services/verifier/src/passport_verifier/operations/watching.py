@@ -202,13 +202,14 @@ def _sentence(said: Mapping[str, Any]) -> Words:
 async def _tell_dates(ctx: Context, conn: AsyncConnection, seen: _Seen) -> datetime | None:
     """Raise what is due of the dates that come, and return when to look again."""
     now = ctx.clock.now()
+    start = seen.movement.start
     last_day = seen.placement.end if seen.placement else seen.movement.last_day
     ends = {one.credential: one.exp for one in seen.reliances}
     policy = await policies.pinned(ctx, seen.newest.policy_version)
     facts = seen.sealed["facts"] if seen.sealed else {}
     dates = watching.known_dates(facts, ends, policy, last_day=last_day)
     for one in dates:
-        days = watching.told_ahead(one.on, london_day(now))
+        days = watching.told_ahead(one, start=start, today=london_day(now))
         if days is not None and (one.kind is not AlertKind.ENDS or seen.placement is not None):
             await _tell_date(ctx, conn, seen, one, days)
     waiting = [one for one in seen.conditions if one.state is ConditionState.OPEN]

@@ -25,6 +25,8 @@ from passport_verifier.rules.trust_findings import StatusFinding
 
 AHEAD = (30, 14, 7, 1)
 """Days before a date on which it is told."""
+END_AHEAD = (7, 1)
+"""The same for the placement's own last day, which everybody knows."""
 
 
 class AlertKind(StrEnum):  # PERSISTED
@@ -108,10 +110,22 @@ def _day(text: object) -> date | None:
         return None
 
 
-def told_ahead(on: date, today: date) -> int | None:
-    """The nearest of the days ahead that has come for a date, or None: it is not told yet, or has gone by."""
-    left = (on - today).days
-    return min((days for days in AHEAD if days >= left), default=None) if left >= 0 else None
+def told_ahead(one: KnownDate, *, start: date, today: date) -> int | None:
+    """The nearest of the days ahead that has come for a date, or None: it is not told yet, or has gone by.
+
+    Of a placement's own end nothing is told that was so from its first day on.
+    """
+    left = (one.on - today).days
+    if left < 0:
+        return None
+    ahead = [days for days in _ahead(one) if days >= left]
+    if one.kind is AlertKind.ENDS:
+        ahead = [days for days in ahead if (one.on - start).days > days]
+    return min(ahead, default=None)
+
+
+def _ahead(one: KnownDate) -> tuple[int, ...]:
+    return END_AHEAD if one.kind is AlertKind.ENDS else AHEAD
 
 
 def next_look(
@@ -125,7 +139,7 @@ def next_look(
         due: when open conditions fall due.
         now: the instant.
     """
-    moments = [morning(one.on - timedelta(days=days)) for one in dates for days in AHEAD]
+    moments = [morning(one.on - timedelta(days=days)) for one in dates for days in _ahead(one)]
     moments += judged_at(ends)
     moments += list(due)
     return min((moment for moment in moments if moment > now), default=None)
