@@ -167,8 +167,8 @@ def test_a_trust_that_waits_for_its_assessment_is_in_r1_and_not_in_f1():
     assert figure(report, "trusts") == 9
     row = report.rows[-1]
     assert row["organisation"] == NINTH.name
-    assert (row["state"], row["governance_days"], row["who_can_fix"]) == ("GOVERNANCE", 34, "trust IG lead")
-    assert row["missing"] == "The assessment is not adopted."
+    assert (row["state"], row["governance_days"], row["who_can_fix"]) == ("GOVERNANCE", 34, "trust's IG lead")
+    assert row["missing"] == "The data protection assessment is not adopted"
     assert row["step_registration"] == "Done 29/07/2026"
     done = next(row for row in report.rows if row["organisation"] == "Bolton NHS Foundation Trust")
     assert (done["governance_days"], done["missing"]) == (0, "")

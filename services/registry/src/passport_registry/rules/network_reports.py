@@ -110,8 +110,15 @@ def _r1_row(material: Material, trust: Trust, counts: Sequence[Count]) -> dict[s
         "state": trust.state,
         **steps,
         "governance_days": _governance_days(trust, material),
-        "missing": "; ".join(item.text for item in trust.missing),
-        "who_can_fix": ", ".join(dict.fromkeys(item.who_can_fix for item in trust.missing)),
+        "missing": "; ".join(
+            report_words.known("missing", item.code, item.text, locale) for item in trust.missing
+        ),
+        "who_can_fix": ", ".join(
+            dict.fromkeys(
+                report_words.known("fixer", item.who_can_fix, item.who_can_fix, locale)
+                for item in trust.missing
+            )
+        ),
         "issued": total([count for count in counts if count.key.kind == EventType.ISSUED]),
         "verified": total([count for count in counts if count.key.kind == EventType.VERIFIED]),
     }

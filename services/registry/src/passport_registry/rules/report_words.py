@@ -28,6 +28,12 @@ def code(kind: str, value: str, locale: str = ENGLISH) -> str:
     return label[locale] if label else value.replace("_", " ").capitalize()
 
 
+def known(kind: str, value: str, otherwise: str, locale: str = ENGLISH) -> str:
+    """The label of a code, or these words for one without a label."""
+    label: Mapping[str, str] | None = data("labels").get(f"{kind}.{value}")
+    return label[locale] if label else otherwise
+
+
 def group(value: str, locale: str = ENGLISH) -> str:
     """The label of a workforce group."""
     known = workforce_groups().get(value)
