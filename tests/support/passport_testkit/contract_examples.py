@@ -13,6 +13,7 @@ from passport_testkit.clients import api_client
 from passport_testkit.contract_worlds import Operation
 from passport_testkit.issuers import POST, SURGEON, check_body, training_body
 from passport_testkit.verifiers import MOVEMENT
+from passport_testkit.workforce import SURGEON_ID
 from passport_verifier.rules.policies import documents
 
 _REGISTRY_ACTOR = {"actor": "op-1"}
@@ -58,6 +59,21 @@ _ISSUER = f"{_ORGANISATIONS}/{{ods}}"
 _PERSON = f"{_ISSUER}/staff/{{staff_id}}"
 
 _RELEASE = f"{_ISSUER}/releases/{{release_id}}"
+
+_CONNECTED = f"{_ISSUER}/connections/{{connection_id}}"
+_CONNECTION: dict[str, Any] = {
+    "name": "Employee records of the trust",
+    "system_type": "ESR",
+    "base_url": "https://systems.invalid/esr",
+    "authentication": "API_KEY",
+    "api_key": "an-api-key-of-a-supplier",
+    "private_hosts": ["systems.invalid:8443"],
+    "timeout_s": 0.5,
+    "max_pages": 5,
+    "on_registration_change": "ASK",
+    "state": "ACTIVE",
+    "actor": "hr-4711",
+}
 
 BODIES: dict[str, dict[str, Any]] = {
     "registry POST /api/v1/agreements": {
@@ -198,6 +214,26 @@ BODIES: dict[str, dict[str, Any]] = {
     f"issuer POST {_PERSON}/offers": {"types": ["StaffIdentity"], "actor": "hr-4711"},
     f"issuer POST {_PERSON}/passport/hold": _REVOKED,
     f"issuer POST {_PERSON}/passport/reinstate": _HR,
+    f"issuer POST {_ISSUER}/connections": _CONNECTION,
+    f"issuer PUT {_CONNECTED}": {**_CONNECTION, "name": "ESR, renamed"},
+    f"issuer POST {_CONNECTED}/remove": _HR,
+    f"issuer POST {_CONNECTED}/test": _HR,
+    f"issuer POST {_CONNECTED}/event-key": _HR,
+    f"issuer POST {_CONNECTED}/believe": {"finding": "FALSE_ALARM", **_HR},
+    f"issuer POST {_CONNECTED}/search": {
+        "given_name": "Adaeze",
+        "family_name": "Okonkwo-Price",
+        "birthdate": "1981-03-09",
+        **_HR,
+    },
+    f"issuer PUT {_PERSON}/links/{{connection_id}}": {
+        "person_id": SURGEON_ID,
+        "differences_accepted": "Married in May, certificate seen",
+        **_HR,
+    },
+    f"issuer POST {_PERSON}/links/{{connection_id}}/unlink": _HR,
+    f"issuer POST {_PERSON}/gather": _HR,
+    f"issuer POST {_PERSON}/gatherings/{{gathering_id}}/apply": {"items": ["an-item-nobody-knows"], **_HR},
     f"issuer POST {_PERSON}/training": training_body("IPC", "2", certificate_ref="cert/1"),
     f"issuer POST {_PERSON}/leaving-date": {"leaving_date": "2026-12-31", **_HR},
     f"issuer POST {_RELEASE}/person": {"staff_id": "a-person-nobody-knows", **_HR},

@@ -35,6 +35,8 @@ def fault(operation: Operation, answer: httpx.Response) -> str | None:
         return "401 without WWW-Authenticate"
     if operation.answers_problems:
         return _problem_fault(answer)
+    if operation.path.startswith("/dsp-api/"):
+        return _outcome_fault(answer)
     if is_page(operation) and answer.headers["content-type"].startswith("text/html"):
         return None
     return _protocol_fault(answer)
@@ -60,6 +62,17 @@ def _protocol_fault(answer: httpx.Response) -> str | None:
     body: dict[str, Any] = answer.json()
     if not isinstance(body.get("error"), str) or not isinstance(body.get("error_description"), str):
         return f"{answer.status_code} without error and error_description: {body}"
+    if answer.headers.get("cache-control") != "no-store":
+        return f"{answer.status_code} may be cached"
+    return None
+
+
+def _outcome_fault(answer: httpx.Response) -> str | None:
+    if answer.headers["content-type"] != "application/json":
+        return f"{answer.status_code} as {answer.headers['content-type']}"
+    body: dict[str, Any] = answer.json()
+    if body.get("resourceType") != "OperationOutcome" or not body.get("issue"):
+        return f"{answer.status_code} is no OperationOutcome: {body}"
     if answer.headers.get("cache-control") != "no-store":
         return f"{answer.status_code} may be cached"
     return None

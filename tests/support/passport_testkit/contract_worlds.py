@@ -40,6 +40,7 @@ from passport_testkit.notices import sent as sent_notices
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.verifiers import HR, VerifierBench, running_verifier
+from passport_testkit.workforce import workforce_simulator
 
 SERVICES = ("registry", "issuer", "verifier")
 EVERYTHING, OTHER_TRUST, NOBODY = "everything", "other trust", "nobody"
@@ -336,7 +337,12 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
 async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
     """An issuer with a surgeon whose passport is collected, an open offer, a wallet's token and a request."""
     callers = kits("issuer", RBV)
-    async with running_issuer(folder, url, tenants=(RBV, R0A), settings=READABLE) as bench:
+    async with (
+        workforce_simulator(folder) as systems,
+        running_issuer(
+            folder, url, tenants=(RBV, R0A), settings={**READABLE, "tls_ca_file": systems.ca_file}
+        ) as bench,
+    ):
         for kit in callers.values():
             bench.clients.put(kit)
         staff_id = await bench.staff(**REACHABLE)
@@ -366,9 +372,14 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         await bench.refresh()
         host = HostSimulator(bench.http, bench.clock, entity.federation_key)
         asked = await host.ask(request_claims(bench.clock.now(), WORDS))
+        systems.hire()
+        connection_id = await systems.linked(bench, staff_id, "ESR")
+        gathering = await bench.made(f"{below}/gather", {"actor": "hr-4711"})
         existing = {
             "ods": RBV,
             "kind": "svg",
+            "connection_id": connection_id,
+            "gathering_id": gathering["id"],
             "release_id": str(asked["release_uri"]).rpartition("/")[2],
             "staff_id": staff_id,
             "assignment_id": assignment["id"],
