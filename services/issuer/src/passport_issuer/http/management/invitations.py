@@ -1,13 +1,12 @@
 """``/staff/{staff_id}/invitations``: a one-time link for the person, sent, sent again, or taken back."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends
 from pydantic import Field
 from starlette.responses import Response
 
-from passport_issuer.errors import WrongState
 from passport_issuer.http.access import PREFIX, Access, access
 from passport_issuer.http.management.fields import ActorField, ByPerson, Received, Sent
 from passport_issuer.operations import invitations as operations
@@ -54,6 +53,7 @@ class SentInvitationView(InvitationView):
     """An invitation that has just been sent."""
 
     link: str | None = Field(description="The link to print; null for the other channels.")
+    qr_svg: str | None = Field(description="Its QR code to print, an SVG document; null likewise.")
 
 
 def _view(found: Access, invitation: Invitation) -> InvitationView:
@@ -64,7 +64,8 @@ def _view(found: Access, invitation: Invitation) -> InvitationView:
 def _sent_view(found: Access, invitation: Invitation) -> SentInvitationView:
     printed = invitation.channel is InvitationChannel.PRINT
     link = invitation_link(found.ctx, found.tenant, invitation.id) if printed else None
-    return SentInvitationView(**_view(found, invitation).model_dump(), link=link)
+    code = qr_image(link, "svg").decode("utf-8") if link else None
+    return SentInvitationView(**_view(found, invitation).model_dump(), link=link, qr_svg=code)
 
 
 def _placed(found: Access, response: Response, invitation: Invitation) -> None:
@@ -156,31 +157,3 @@ async def withdraw(
     read = await operations.get(found.ctx, found.tenant, staff_id, invitation_id)
     await found.act(invitation_id, lambda: operations.withdraw(found.ctx, read, actor))
     return _view(found, await operations.get(found.ctx, found.tenant, staff_id, invitation_id))
-
-
-@router.get(
-    "/{invitation_id}/qr.{kind}",
-    operation_id="get_invitation_qr",
-    summary="The QR code to print",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The QR code of the link",
-            "content": {"image/svg+xml": {}, "image/png": {}},
-        }
-    },
-)
-async def qr(
-    staff_id: str,
-    invitation_id: str,
-    kind: Literal["svg", "png"],
-    found: Annotated[Access, Depends(access("invitations:write"))],
-) -> Response:
-    """The QR code of an invitation that is to be printed and still waits, as SVG or PNG."""
-    invitation = await operations.get(found.ctx, found.tenant, staff_id, invitation_id)
-    if invitation.channel is not InvitationChannel.PRINT or not invitation.waits_at(found.ctx.clock.now()):
-        state = operations.shown_state(invitation, found.ctx.clock.now())
-        raise WrongState(f"The invitation is {state.value} by {invitation.channel.value}.")
-    image = qr_image(invitation_link(found.ctx, found.tenant, invitation.id), kind)
-    media_type = "image/svg+xml" if kind == "svg" else "image/png"
-    return Response(image, media_type=media_type, headers={"Cache-Control": "no-store"})
