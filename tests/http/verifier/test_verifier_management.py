@@ -35,11 +35,15 @@ async def test_a_movement_is_made_read_changed_and_cancelled(verifier: VerifierB
     problem(await verifier.call("PUT", path, change), 428, "precondition_required")
     problem(await verifier.call("PUT", path, change, headers={"If-Match": '"7"'}), 412, "precondition_failed")
     moved = await verifier.call("PUT", path, {**change, "end": "2026-09-05"}, headers={"If-Match": '"1"'})
-    assert (moved.json()["end"], moved.headers["etag"]) == ("2026-09-05", '"2"')
+    assert moved.json()["end"] == "2026-09-05"
+    assert moved.headers["etag"] == f'"{moved.json()["version"]}"' != '"1"'
     cancelled = await verifier.call("POST", f"{path}/cancel", {})
     assert cancelled.json()["state"] == "CANCELLED"
-    assert (await verifier.call("POST", f"{path}/cancel", {})).json()["state"] == "CANCELLED"
-    problem(await verifier.call("PUT", path, change, headers={"If-Match": '"3"'}), 409, "conflict")
+    again = await verifier.call("POST", f"{path}/cancel", {})
+    assert again.json()["state"] == "CANCELLED"
+    problem(
+        await verifier.call("PUT", path, change, headers={"If-Match": again.headers["etag"]}), 409, "conflict"
+    )
     problem(
         await verifier.call("POST", "/presentation-requests", {"movement_id": movement["id"]}),
         409,
@@ -56,7 +60,8 @@ async def test_a_movement_that_something_was_asked_for_keeps_its_days(verifier: 
     verifier.clock.advance(timedelta(minutes=6))
     assert (await verifier.call("PUT", path, change, headers=headers)).status_code == 200
     await verifier.decided(verifier.surgeon(), movement["id"])
-    problem(await verifier.call("PUT", path, change, headers={"If-Match": '"2"'}), 409, "conflict")
+    headers = {"If-Match": f'"{(await verifier.read(path))["version"]}"'}
+    problem(await verifier.call("PUT", path, change, headers=headers), 409, "conflict")
 
 
 async def test_cancelling_a_movement_withdraws_what_is_asked_for_it(verifier: VerifierBench):
@@ -168,8 +173,10 @@ async def test_a_look_up_needs_a_person_and_a_number_of_the_right_form(verifier:
 
 
 async def test_policies_say_what_is_needed_and_what_is_asked(verifier: VerifierBench):
-    [policy] = (await verifier.read("/policies"))["items"]
-    assert policy["id"] == "SERVICE_NEED_URGENT.UROLOGY_SURGEON"
+    listed = {one["id"]: one for one in (await verifier.read("/policies"))["items"]}
+    assert len(listed) == 5
+    policy = listed["SERVICE_NEED_URGENT.UROLOGY_SURGEON"]
+    assert (policy["own"], policy["version_id"]) == (False, "SERVICE_NEED_URGENT.UROLOGY_SURGEON@1")
     assert (await verifier.read(f"/policies/{policy['id']}")) == policy
     fire = next(need for need in policy["needs"] if need["subject"] == "FS")
     assert (fire["need"], fire["months"]) == ("ASSURANCE", 24)
@@ -186,12 +193,25 @@ async def everything(verifier: VerifierBench) -> list[tuple[str, str, Any]]:
     decision = await verifier.decided(verifier.surgeon(), movement["id"])
     movement_id, request_id, decision_id = movement["id"], request["id"], decision["id"]
     body = {"actor": HR}
+    versions = "/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON/versions"
+    rules = (await verifier.read("/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON"))["rules"]
     return [
         ("GET", "/movements", None),
         ("POST", "/movements", MOVEMENT),
         ("GET", f"/movements/{movement_id}", None),
         ("PUT", f"/movements/{movement_id}", {k: v for k, v in MOVEMENT.items() if k not in {"type", "role_profile", "employing_ods"}}),
         ("POST", f"/movements/{movement_id}/cancel", {}),
+        ("GET", f"/movements/{movement_id}/gates", None),
+        ("GET", f"/movements/{movement_id}/licence", None),
+        ("GET", f"/movements/{movement_id}/approvals", None),
+        ("POST", f"/movements/{movement_id}/approvals", {"kind": "FINANCE", "decision": "AGREED", **body}),
+        ("POST", f"/movements/{movement_id}/staff-agreement", {"decision": "AGREED", "channel": "PHONE", "at": "2026-09-01T09:00:00Z", **body}),
+        ("POST", f"/movements/{movement_id}/induction", {"on": "2026-09-01", **body}),
+        ("POST", f"/movements/{movement_id}/agreement-links", body),
+        ("GET", f"/movements/{movement_id}/agreement-links/{movement_id}", None),
+        ("POST", f"/movements/{movement_id}/release-request", body),
+        ("GET", f"/movements/{movement_id}/release", None),
+        ("POST", f"/movements/{movement_id}/release/refresh", None),
         ("GET", "/presentation-requests", None),
         ("POST", "/presentation-requests", {"movement_id": movement_id}),
         ("GET", f"/presentation-requests/{request_id}", None),
@@ -207,6 +227,16 @@ async def everything(verifier: VerifierBench) -> list[tuple[str, str, Any]]:
         ("GET", f"/register-checks/{check['id']}", None),
         ("GET", "/policies", None),
         ("GET", "/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON", None),
+        ("GET", f"{versions}", None),
+        ("POST", f"{versions}", {**rules, "effective": "2026-10-01", **body}),
+        ("GET", f"{versions}/1", None),
+        ("POST", f"{versions}/1/approve", body),
+        ("POST", f"{versions}/1/withdraw", body),
+        ("GET", "/overrides", None),
+        ("POST", "/overrides", {"decision_id": decision_id, "findings": [{"rule": "R-12", "subject": "FS"}], "reason": "The certificate is on its way.", **body}),
+        ("GET", f"/overrides/{decision_id}", None),
+        ("POST", f"/overrides/{decision_id}/approve", body),
+        ("POST", f"/overrides/{decision_id}/withdraw", body),
     ]  # fmt: skip
 
 
@@ -222,7 +252,7 @@ async def test_every_route_is_in_the_matrix(verifier: VerifierBench):
     }
     tried = {(method, re.sub(r"[0-9a-f-]{36}", "*", path)) for method, path, _ in await everything(verifier)}
     tried = {
-        (method, path.replace("qr.svg", "qr.*").replace("conditions/1", "conditions/*").replace("/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON", "/policies/*"))
+        (method, path.replace("qr.svg", "qr.*").replace("conditions/1", "conditions/*").replace("/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON", "/policies/*").replace("versions/1", "versions/*"))
         for method, path in tried
     }  # fmt: skip
     assert tried == routes
@@ -331,6 +361,7 @@ async def test_every_act_has_its_audit_entry(verifier: VerifierBench):
     assert sorted(set(kinds)) == [
         "decision.recorded",
         "movement.created",
+        "movement.state_changed",
         "person.confirmed",
         "presentation_request.created",
         "register_check.recorded",

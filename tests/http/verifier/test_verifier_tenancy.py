@@ -138,6 +138,8 @@ async def test_the_command_says_what_the_register_has_to_allow(
     for name, value in environment(tmp_path, await databases.url("passport_verifier")).items():
         monkeypatch.setenv(name, value)
     assert main(PROGRAM, ["policy", "asks"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 5
+    assert main(PROGRAM, ["policy", "asks", "SERVICE_NEED_URGENT.UROLOGY_SURGEON"]) == 0
     [asks] = json.loads(capsys.readouterr().out)
     assert asks["policy"] == "SERVICE_NEED_URGENT.UROLOGY_SURGEON@1"
     skills = next(one for one in asks["authorisations"] if one["vct"].endswith("/CoreSkills/1"))
