@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,7 +136,7 @@ def pilot(story: Story, stack: Stack, clients: Clients) -> None:
 
 
 def hr_users(
-    stack: Stack, operator: ManagementClient, trust: Trust, people: dict[str, Sequence[str]]
+    stack: Stack, operator: ManagementClient, trust: Trust, people: Mapping[str, Sequence[str]]
 ) -> None:
     """Name a trust's HR users with their roles; their training was passed last month."""
     passed_on = (datetime.now(UTC).date() - timedelta(days=30)).isoformat()  # noqa: TID251

@@ -11,7 +11,7 @@ from typing import Any
 from deploy.demo import actors, moves
 from deploy.demo.moves import Move
 from deploy.demo.tour.record import MEASURED, SIMULATED, Answer, Asked, MovementTale, PersonTale, Rule, Span
-from deploy.demo.wallets import PersonWallet
+from deploy.demo.wallets import AnyWallet
 from deploy.dev import register
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
@@ -28,7 +28,7 @@ class Journey:
     hr: ManagementClient
     move: Move
     person: PilotPerson
-    wallet: PersonWallet
+    wallet: AnyWallet
     tale: PersonTale
     movement_id: str = ""
     decision: dict[str, Any] = field(default_factory=dict)

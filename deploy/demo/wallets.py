@@ -1,15 +1,27 @@
-"""People's wallets in the pilot: virtual ones, which answer by API what a person would tap."""
+"""People's wallets in the pilot: most answer by API what a person would tap, two are files of their own."""
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
 from deploy.demo.story import Unexpected
 from deploy.dev.stack import Stack
+from passport_shared.outbound import Outbound
+from passport_shared.service.clock import MovableClock
+from passport_wallet.vault import Vault
+from passport_wallet.wallet import Wallet
+
+T = TypeVar("T")
+# the least the vault accepts: the people are invented
+SCRYPT_N = 2**14
 
 
 class WalletSaysNo(Exception):
@@ -70,3 +82,83 @@ class PersonWallet:
         if not answer.is_success:
             raise WalletSaysNo(answer.status_code, answer.json())
         return Timed(answer.json(), seconds)
+
+
+@dataclass(frozen=True)
+class OwnWallet:
+    """A person's own wallet file, opened with the wallet library: for who is met again, file in hand."""
+
+    stack: Stack
+    home: Path
+    passphrase: str
+
+    @classmethod
+    def open(cls, stack: Stack, name: str) -> OwnWallet:
+        """A new wallet file that trusts the stack's network."""
+        home = stack.folder / f"wallet-{name}"
+        home.mkdir(parents=True)
+        made = cls(stack, home, secrets.token_urlsafe(18))
+        Vault.create(home / "wallet.json", made.passphrase, scrypt_n=SCRYPT_N).close()
+        asyncio.run(made.act(lambda wallet: wallet.trust((stack.folder / "trust.json").read_bytes())))
+        return made
+
+    def accept(self, offer: str, pin: str) -> Timed:
+        """Collect what is on offer."""
+
+        async def collect(wallet: Wallet) -> dict[str, Any]:
+            kept = await wallet.accept(await wallet.read_offer(offer), pin)
+            return {"credentials": [one.configuration_id for one in kept]}
+
+        return self._timed(collect)
+
+    def present(self, link: str, *, agree: bool = True, withhold: tuple[str, ...] = ()) -> Timed:
+        """Read a request; say yes or no to it.
+
+        Raises:
+            WalletError: the wallet refuses.
+        """
+        if withhold:
+            raise ValueError("this wallet shares what it holds or nothing")
+
+        async def answer(wallet: Wallet) -> dict[str, Any]:
+            request = await wallet.read_request(link)
+            await (wallet.share(request) if agree else wallet.decline(request))
+            return {
+                "asked": [
+                    {
+                        "type": record.vct.rsplit("/", 2)[-2],
+                        "name": record.name,
+                        "details": list(record.details),
+                        "shared": agree and record.held is not None,
+                    }
+                    for record in request.records
+                ]
+            }
+
+        return self._timed(answer)
+
+    def _timed(self, act: Callable[[Wallet], Awaitable[dict[str, Any]]]) -> Timed:
+        began = time.monotonic()
+        said = asyncio.run(self.act(act))
+        return Timed(said, time.monotonic() - began)
+
+    async def act(self, act: Callable[[Wallet], Awaitable[T]]) -> T:
+        """Open the wallet, do something, close it."""
+        vault = self.vault()
+        async with Outbound(ca_file=Path(self.stack.tls.ca), allow=allowed(self.stack)) as outbound:
+            try:
+                return await act(Wallet(vault, self.home, outbound, MovableClock(self.stack.clock_file)))
+            finally:
+                vault.close()
+
+    def vault(self) -> Vault:
+        """The wallet's file, opened."""
+        return Vault.open(self.home / "wallet.json", self.passphrase)
+
+
+AnyWallet = PersonWallet | OwnWallet
+
+
+def allowed(stack: Stack) -> frozenset[str]:
+    """The stack's services, for a client outside it."""
+    return frozenset(f"localhost:{service.port}" for service in stack.services.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from deploy.dev.management import ManagementClient, http_client
@@ -29,6 +30,26 @@ def create(stack: Stack) -> Clients:
         file = str(stack.folder / f"{client_id}.json")
         registry.command("client", "create", client_id, "--kind", kind, "--out", file)
     return read(stack)
+
+
+def register_services(stack: Stack, operator: ManagementClient) -> None:
+    """Make issuer and verifier clients of the others: they report activity, and a host has placements issued.
+
+    Their keys are made by themselves; only the public ones are handed over.
+    """
+    scopes = {"issuer": ["activity:write"], "verifier": ["activity:write", "placements:write"]}
+    for name, wanted in scopes.items():
+        jwks = json.loads(stack.services[name].command("client-key"))
+        body = {
+            "client_id": f"{name}-service",
+            "name": f"The {name} itself",
+            "kind": "MACHINE",
+            "organisation": "*",
+            "scopes": wanted,
+            "jwks": jwks,
+            "actor": "sandbox-operator",
+        }
+        operator.post(stack.services["registry"].url, "/api/v1/clients", body)
 
 
 def read(stack: Stack) -> Clients:

@@ -32,6 +32,12 @@ SIMULATORS = "simulators"
 SIMULATORS_PORT = 9003
 CLOCK_FILE_NAME = "clock.json"
 ROOT = Path(__file__).resolve().parents[2]
+OWN_SETTINGS = {
+    "registry": {"PUBLIC_REPORTS": "true"},
+    "issuer": {"CLIENT_ID": "issuer-service", "NOTICE_ADAPTER": "development"},
+    "verifier": {"CLIENT_ID": "verifier-service"},
+}
+"""What only one of them has: they tell the registry of activity, and notices are shown on a page."""
 STOP_WITHIN_S = 15
 READY_WITHIN_S = 60
 INTERRUPTED = 130
@@ -160,7 +166,7 @@ class Stack:
             # a sandbox shows at once what a network shows within half a minute
             "REGISTRY_POLL": "2",
             "CLOCK_FILE": str(self.clock_file.resolve()),
-        }
+        } | OWN_SETTINGS.get(name, {})
         own = {f"PASSPORT_{name.upper()}_{key}": value for key, value in settings.items()}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
         return {**inherited, **own}
