@@ -139,6 +139,13 @@ async def code_hmac(ctx: Context, code: str) -> str:
     return hmac.new(secret, code.encode("utf-8"), hashlib.sha256).hexdigest()
 
 
+def _typed_code() -> str:
+    """A code an operator can give on a command line: one that begins with a hyphen reads as an option."""
+    while (text := random_token(CODE_BYTES)).startswith("-"):
+        pass
+    return text
+
+
 async def make_code(
     ctx: Context, ods_code: str, role: Role, actor: Actor, claim: Claim | None = None
 ) -> NewCode:
@@ -151,7 +158,7 @@ async def make_code(
         NotFound: the organisation has no entity in this role.
     """
     now = ctx.clock.now()
-    text = random_token(CODE_BYTES)
+    text = _typed_code()
     kept = await code_hmac(ctx, text)
     async with ctx.db.write() as conn:
         entity = await by_role(conn, ods_code, role)
