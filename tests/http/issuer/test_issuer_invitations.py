@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from passport_issuer.operations import invitations, notice_sending
 from passport_issuer.operations.invitations import FOLLOWED_FOR
-from passport_shared.service.pages import LOCALES, load_words
+from passport_shared.service.pages import LOCALES, load_words, qr_image
 from passport_testkit.apps import problem
 from passport_testkit.clients import api_client
 from passport_testkit.databases import FreshDatabases

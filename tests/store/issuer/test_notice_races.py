@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from passport_testkit.notices import REACHABLE, telling_issuer
 
 BY = Actor(ref=HR, client_id="rbv-hr-system", kind=ClientKind.MACHINE, asserted=True)
 TASKS = 20
+
+
+def _nth(acts: Sequence[Callable[[], Awaitable[object]]], number: int) -> object:
+    return acts[number]()
 
 
 class NoClaim:
@@ -91,7 +96,7 @@ async def test_opening_and_taking_back_at_once_leave_one_truth(issuer: IssuerBen
             lambda read=read: invitations.resend(ctx, tenant, read, None, BY, claim),
         ]
         order = acts[index % 3 :] + acts[: index % 3]
-        done = await at_once(3, lambda n, order=order: order[n]())
+        done = await at_once(3, partial(_nth, order))
         assert all(not isinstance(item, BaseException) or isinstance(item, WrongState) for item in done), done
         async with ctx.db.read() as conn:
             final = await store.get_invitation(conn, "RBV", made)
@@ -185,7 +190,7 @@ async def test_what_was_sent_is_sent_even_if_it_was_cancelled_meanwhile(issuer: 
         )
         assert made is not None
         await notice_store.cancel_about(conn, "p-1", "not_on_hold", now)
-        ended = {"reason": None, "attempts": 1, "now": now}
+        ended: dict[str, Any] = {"reason": None, "attempts": 1, "now": now}
         assert not await notice_store.end_notice(conn, made, to=NoticeState.FAILED, **ended)
         assert await notice_store.end_notice(conn, made, to=NoticeState.SENT, **ended)
         assert not await notice_store.end_notice(conn, made, to=NoticeState.SENT, **ended)
@@ -196,10 +201,10 @@ async def test_what_was_sent_is_sent_even_if_it_was_cancelled_meanwhile(issuer: 
 async def test_whom_to_ask_is_said_by_one_of_many(issuer: IssuerBench) -> None:
     ctx = issuer.ctx
 
-    async def put(name: str, version: int) -> None:
+    async def put(version: int, number: int) -> None:
         contact = notice_store.NoticeContact(
             ods="RBV",
-            name=name,
+            name=f"team {number}",
             phone=None,
             email=None,
             version=version + 1,
@@ -210,7 +215,7 @@ async def test_whom_to_ask_is_said_by_one_of_many(issuer: IssuerBench) -> None:
             await notice_store.put_contact(conn, contact, expected_version=version)
 
     for version in (0, 1):
-        done = await at_once(TASKS, lambda n, version=version: put(f"team {n}", version))
+        done = await at_once(TASKS, partial(put, version))
         assert sum(outcome is None for outcome in done) == 1
         assert sum(isinstance(outcome, VersionChanged) for outcome in done) == TASKS - 1
 

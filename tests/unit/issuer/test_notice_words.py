@@ -7,6 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -49,17 +50,17 @@ NEVER = re.compile(
 )
 
 
-def data(language: str) -> dict:
+def data(language: str) -> dict[str, Any]:
     text = (
         resources.files("passport_issuer")
         .joinpath("rules", "notice_data", f"{language}.json")
         .read_text("utf-8")
     )
-    found: dict = json.loads(text)
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
-def texts(template: dict) -> list[str]:
+def texts(template: dict[str, Any]) -> list[str]:
     return [template["subject"], *template["paragraphs"], template["text"]]
 
 
