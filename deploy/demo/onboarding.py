@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,8 +47,9 @@ def join(
                 "details": details,
             },
         )
-    for role in roles:
-        enrol(stack, clients, trust, role)
+    with ThreadPoolExecutor(len(roles)) as both:
+        for done in [both.submit(enrol, stack, clients, trust, role) for role in roles]:
+            done.result()
     story.say(f"{trust.name}: governance recorded, keys made by its own services, certificates issued.")
 
 
