@@ -18,6 +18,8 @@ from passport_testkit.clients import ApiClientKit, api_client
 from passport_testkit.datasets import skill
 from passport_testkit.verifiers import HR, VerifierBench
 from passport_verifier.operations.overrides import expire
+from passport_verifier.operations.overriding import may_start
+from passport_verifier.store import shown_decisions
 from passport_verifier.store.tables import audit, outbox
 
 PATH = "/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON"
@@ -225,3 +227,21 @@ async def test_overrides_are_listed_by_decision_and_are_nobody_elses(verifier: V
         body = {"actor": HR} if method == "POST" else None
         answer = await verifier.call(method, f"/overrides/{override['id']}{path}", body, client=other)
         problem(answer, 404, "not_found")
+
+
+async def test_the_movement_may_start_while_it_is_in_force(verifier: VerifierBench):
+    decision = await referred(verifier)
+
+    async def may() -> bool:
+        async with verifier.ctx.db.read() as conn:
+            shown = await shown_decisions.newest_of(conn, decision["movement_id"])
+            return await may_start(verifier.ctx, conn, shown)
+
+    assert await may() is False
+    override = await overridden(verifier, decision["id"])
+    assert await may() is True
+    await verifier.call("POST", f"/overrides/{override['id']}/withdraw", {"actor": HR})
+    assert await may() is False
+    await overridden(verifier, decision["id"])
+    verifier.clock.advance(timedelta(hours=72))
+    assert await may() is False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from passport_shared.formats import dcql
 from passport_testkit.cases import NUMBERS, evidence_for
@@ -14,6 +15,8 @@ from passport_testkit.databases import both_databases
 from passport_testkit.presenter import Presenter
 from passport_testkit.verifiers import VerifierBench
 from passport_verifier.rules.policies import HostPolicy, policies
+from passport_verifier.store import releases
+from passport_verifier.store.tables import outbox
 
 RADIOLOGIST = policies()["CROSS_TRUST_WORKING.RADIOLOGIST"]
 NURSE = policies()["INDUCTION_VISIT.CLINICAL_NURSE_SPECIALIST"]
@@ -168,3 +171,61 @@ async def test_a_renewal_during_the_move_is_a_dated_check_and_no_failure(verifie
     [check] = result["dated_checks"]
     assert (check["kind"], check["on"], check["owner"]) == ("REGISTRATION_RENEWAL", "2026-09-03", "HOST_HR")
     assert "due for renewal on 3 September 2026" in check["text"]["en-GB"]
+
+
+async def test_w8_when_the_employer_brings_the_end_in_the_recheck_ends_there(verifier: VerifierBench):
+    movement_id = await movement_of(verifier, RADIOLOGIST)
+    await looked_up(verifier, RADIOLOGIST, movement_id)
+    person = Presenter(verifier.home).hold_for(RADIOLOGIST, Employment={"contract_end": "2026-09-03"})
+    decision = await verifier.decided(person, movement_id)
+    assert (decision["result"]["outcome"], decision["result"]["latest_end"]) == ("REFER", "2026-09-03")
+    async with verifier.ctx.db.write() as conn:
+        assert await releases.cap_end(conn, movement_id, date(2026, 9, 3), verifier.clock.now())
+    again = await verifier.recheck(decision["id"])
+    assert (again["result"]["outcome"], again["last_day"]) == ("READY", "2026-09-03")
+    assert again["result"]["latest_end"] == "2026-09-03"
+    async with verifier.ctx.db.read() as conn:
+        found = list(await conn.execute(select(outbox.events.c.type, outbox.events.c.data)))
+    [told] = [data for kind, data in found if kind == "decision.end_capped"]
+    assert (told["ends_on"], told["to"]) == ("2026-09-03", ["EMPLOYING_HR", "HOST_HR"])
+
+
+async def test_a_card_that_runs_out_during_the_move_has_a_fortnight_to_be_renewed(verifier: VerifierBench):
+    made = await verifier.movement(
+        type=RADIOLOGIST.movement_type, role_profile=RADIOLOGIST.profile.name, end="2026-11-01"
+    )
+    await looked_up(verifier, RADIOLOGIST, made["id"])
+    runs_out = verifier.clock.now() + timedelta(days=10)
+    person = Presenter(verifier.home).hold_for(RADIOLOGIST, RightToWork={"exp": int(runs_out.timestamp())})
+    decision = await verifier.decided(person, made["id"])
+    assert decision["result"]["outcome"] == "READY"
+    [check] = decision["result"]["dated_checks"]
+    assert (check["kind"], check["credential"]) == ("CREDENTIAL_RENEWAL", "RightToWork")
+    assert (check["runs_out"], check["hold_on"]) == ("2026-09-11", "2026-09-25")
+    for days, status, outcome in ((11, "IN_GRACE", "READY"), (13, "EXPIRED", "NOT_READY")):
+        verifier.clock.advance(timedelta(days=days))
+        await verifier.refresh()
+        await verifier.refresh_statuses()
+        await looked_up(verifier, RADIOLOGIST, made["id"])
+        decision = await verifier.recheck(decision["id"])
+        [relied] = [one for one in decision["result"]["reliances"] if one["credential"] == "RightToWork"]
+        assert (relied["status"], decision["result"]["outcome"]) == (status, outcome)
+
+
+async def test_a_card_that_ran_out_before_the_move_has_no_grace(verifier: VerifierBench):
+    made = await verifier.movement(
+        type=RADIOLOGIST.movement_type,
+        role_profile=RADIOLOGIST.profile.name,
+        start="2026-10-01",
+        end="2026-11-01",
+    )
+    await looked_up(verifier, RADIOLOGIST, made["id"])
+    runs_out = verifier.clock.now() + timedelta(days=10)
+    person = Presenter(verifier.home).hold_for(RADIOLOGIST, RightToWork={"exp": int(runs_out.timestamp())})
+    decision = await verifier.decided(person, made["id"])
+    verifier.clock.advance(timedelta(days=11))
+    await verifier.refresh()
+    await verifier.refresh_statuses()
+    await looked_up(verifier, RADIOLOGIST, made["id"])
+    again = await verifier.recheck(decision["id"])
+    assert again["result"]["outcome"] == "NOT_READY"

@@ -221,18 +221,30 @@ def _changed(situation: Situation, change: Callable[[Datasets], None]) -> Situat
 
 def drop_a_credential(data: st.DataObject, before: Situation) -> Situation:
     name = data.draw(st.sampled_from(sorted(before.held)))
-    return _changed(before, lambda held: held.pop(name) and None)
+
+    def change(held: Datasets) -> None:
+        del held[name]
+
+    return _changed(before, change)
 
 
 def withhold_a_claim(data: st.DataObject, before: Situation) -> Situation:
     name = data.draw(st.sampled_from(sorted(before.held)))
     claim = data.draw(st.sampled_from(sorted(before.held[name])))
-    return _changed(before, lambda held: held[name].pop(claim) and None)
+
+    def change(held: Datasets) -> None:
+        del held[name][claim]
+
+    return _changed(before, change)
 
 
 def withhold_a_subject(data: st.DataObject, before: Situation) -> Situation:
     subject = data.draw(st.sampled_from(_subjects(before.policy)))
-    return _changed(before, lambda held: held["CoreSkills"]["skills"].pop(subject, None) and None)
+
+    def change(held: Datasets) -> None:
+        held["CoreSkills"]["skills"].pop(subject, None)
+
+    return _changed(before, change)
 
 
 def worsen_a_claim(data: st.DataObject, before: Situation) -> Situation:
@@ -351,7 +363,7 @@ def test_a_rule_that_raises_counts_as_unknown_and_as_safety(
     def raises(*_: object) -> Any:
         raise error
 
-    monkeypatch.setitem(readiness.RULES, rule, raises)  # type: ignore[arg-type]  # a dict behind the Mapping
+    monkeypatch.setitem(readiness.RULES, rule, raises)
     for policy in default_versions().values():
         situation = Situation(
             policy=policy,
@@ -375,7 +387,7 @@ def test_a_rule_that_raises_counts_as_unknown_and_as_safety(
 
 
 def test_a_rule_nobody_knows_counts_as_unknown_and_as_safety(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delitem(readiness.RULES, "R-08")  # type: ignore[arg-type]  # a dict behind the Mapping
+    monkeypatch.delitem(readiness.RULES, "R-08")
     policy = POLICIES[0]
     situation = Situation(
         policy=policy,

@@ -140,7 +140,7 @@ def test_w6_a_right_to_work_that_ends_on_day_40_of_60_is_referred_offering_day_3
     shown = evidence_for(
         policy(DIETITIAN), RightToWork={"permission": "UNTIL", "permission_expires": day_40.isoformat()}
     )
-    long = {"policy": policy(DIETITIAN), "first_day": THE_DAY}
+    long: dict[str, Any] = {"policy": policy(DIETITIAN), "first_day": THE_DAY}
     judged = judge(case(shown, last_day=THE_DAY + timedelta(days=59), **long))
     assert (judged.outcome, judged.decided_by) == (Outcome.REFER, Party.HOST_HR)
     assert judged.latest_end == (day_40 - timedelta(days=1)).isoformat()

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats import trust, x5c
 from passport_shared.formats.freshness import Freshness
@@ -28,11 +29,12 @@ from passport_verifier.operations.deciding import HOLDER_REF, Basis, Occasion, c
 from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.dated_checks import in_grace
+from passport_verifier.rules.decision import TOLD_OF_A_CAP
 from passport_verifier.rules.evidence import CredentialStanding
 from passport_verifier.rules.presentation import status_at, verdict_of
 from passport_verifier.rules.trust_findings import StatusFinding, standing
 from passport_verifier.store import decisions, register_checks, requests
-from passport_verifier.store.decisions import Cause, Listed, Reliance, Whole
+from passport_verifier.store.decisions import Cause, Decision, Listed, Reliance, Whole
 
 BY_ITSELF = Actor(ref="verifier", client_id="verifier", kind=ClientKind.MACHINE, asserted=False)
 """The actor of what this service does by itself."""
@@ -87,10 +89,27 @@ async def recheck(
         await activity.emit_recheck(ctx, conn, whole.decision)
         if whole.decision.movement_id is not None:
             await refresh(ctx, conn, whole.decision.movement_id, actor=actor)
+        await _tell_of_a_cap(ctx, conn, before.decision, whole.decision)
         if claim is not None:
             await claim.complete(conn, whole.decision.id)
     log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)
     return whole.decision.id
+
+
+async def _tell_of_a_cap(ctx: Context, conn: AsyncConnection, before: Decision, now: Decision) -> None:
+    """Tell both HR teams when the employing trust's word has brought the last day in (W8)."""
+    if now.last_day < before.last_day:
+        await ctx.outbox.emit(
+            conn,
+            type="decision.end_capped",
+            subject=now.id,
+            organisation=now.ods,
+            data={
+                "movement": now.movement_id,
+                "ends_on": now.last_day.isoformat(),
+                "to": [str(party) for party in TOLD_OF_A_CAP],
+            },
+        )
 
 
 async def _judged_again(
@@ -135,8 +154,8 @@ async def _judged_again(
             },
             released_until=session.released_until,
             # The host looks the register up when it decides, not every day after: what was recent enough to
-            # start on stays so while the movement is watched. Who asks by hand asks the whole question anew.
-            look_ups_as_at=decision.received_at if cause is Cause.WATCHED else None,
+            # start on stays so. Who asks by hand asks the whole question anew.
+            look_ups_as_at=None if cause is Cause.ASKED else decision.received_at,
         ),
         policy,
         Occasion(cause=cause, received_at=decision.received_at, decided_at=now, recheck_of=decision.id),
