@@ -225,7 +225,11 @@ def _move(holder: Holder, own: OwnMove) -> dict[str, Any]:
 
 
 def _sharing(holder: Holder, one: Sharing) -> dict[str, Any]:
-    asked = {query["id"]: query for query in one.dcql_query.get("credentials", ())}
+    asked = {
+        vct: query
+        for query in one.dcql_query.get("credentials", ())
+        for vct in query.get("meta", {}).get("vct_values", ())
+    }
     return {
         "id": one.decision_id,
         "shared_at": _instant(one.received_at),
@@ -240,9 +244,9 @@ def _sharing(holder: Holder, one: Sharing) -> dict[str, Any]:
                 "type": _type(holder.ctx, vct),
                 "vct": vct,
                 "from": issuer_ods,
-                "details_asked": _details(asked.get(credential, {})),
+                "details_asked": _details(asked.get(vct, {})),
             }
-            for credential, vct, issuer_ods in one.credentials
+            for vct, issuer_ods in one.credentials
         ],
     }
 

@@ -124,12 +124,16 @@ async def answer(
     terms_version: int | None,
     cover_opt_in: bool | None,
 ) -> OwnMove:
-    """Agree, decline or take an agreement back; nobody is told why.
+    """Agree, decline or take an agreement back; nobody is told why, and saying it again changes nothing.
 
     Raises:
         ProtocolError: ``not_found``; ``conflict``: over, not agreed, or the terms are others by now.
     """
-    await own_move(ctx, session, movement_id)
+    own = await own_move(ctx, session, movement_id)
+    if own.said is not None and own.said.decision is given and cover_opt_in is None:
+        of_these = own.said.terms_version == own.movement.terms_version
+        if of_these and terms_version in {None, own.said.terms_version}:
+            return own
     said = Said(method=ApprovalMethod.HOLDER_SESSION, terms_version=terms_version, cover_opt_in=cover_opt_in)
     act = {
         Answer.AGREED: staff_agreements.agree,

@@ -18,7 +18,7 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
-    """One time something was shared with this host: for what, and which records; never what was decided."""
+    """One time something was shared with this host: for what, and which records by type and issuer; never what was decided."""
 
     decision_id: str
     received_at: datetime
@@ -28,7 +28,7 @@ class Sharing:
     first_day: date
     last_day: date
     dcql_query: Mapping[str, Any]
-    credentials: Sequence[tuple[str, str, str | None]]
+    credentials: Sequence[tuple[str, str | None]]
 
 
 async def is_known(conn: AsyncConnection, ods: str, thumbprint: str) -> bool:
@@ -126,15 +126,15 @@ async def shared(conn: AsyncConnection, ods: str, thumbprint: str) -> list[Shari
 
 async def _credentials(
     conn: AsyncConnection, decision_ids: Sequence[str]
-) -> dict[str, list[tuple[str, str, str | None]]]:
-    found: dict[str, list[tuple[str, str, str | None]]] = {}
+) -> dict[str, list[tuple[str, str | None]]]:
+    found: dict[str, list[tuple[str, str | None]]] = {}
     if not decision_ids:
         return found
     query = (
-        select(reliances.c.decision_id, reliances.c.credential, reliances.c.vct, reliances.c.issuer_ods)
+        select(reliances.c.decision_id, reliances.c.vct, reliances.c.issuer_ods)
         .where(reliances.c.decision_id.in_(decision_ids))
         .order_by(reliances.c.decision_id, reliances.c.credential)
     )
     for row in await conn.execute(query):
-        found.setdefault(row.decision_id, []).append((row.credential, row.vct, row.issuer_ods))
+        found.setdefault(row.decision_id, []).append((row.vct, row.issuer_ods))
     return found
