@@ -1,10 +1,11 @@
-"""`make documents`: write the settings tables of the service READMEs anew."""
+"""`make documents`: write anew what documents repeat from code: settings, and what sources can fill."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from passport_issuer.rules.workforce_sources import as_markdown
 from passport_issuer.settings import IssuerSettings
 from passport_registry.settings import RegistrySettings
 from passport_shared.service.settings import ServiceSettings, settings_markdown
@@ -17,10 +18,14 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "verifier": VerifierSettings,
 }
 MARKED = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
+SOURCES = ROOT / "docs" / "workforce" / "sources.md"
+SOURCES_MARKED = re.compile(r"(<!-- sources -->\n).*?(<!-- /sources -->)", re.DOTALL)
 
 
 def main() -> None:
     """Replace what stands between the marks."""
+    tables = as_markdown()
+    SOURCES.write_text(SOURCES_MARKED.sub(lambda found: f"{found[1]}{tables}{found[2]}", SOURCES.read_text()))
     for service, settings in SETTINGS.items():
         path = ROOT / "services" / service / "README.md"
         text = path.read_text()

@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from passport_registry.app import Parts, build
 from passport_registry.operations import clients
 from passport_registry.operations.clients import RegisterClient
 from passport_shared.formats.snapshot import verify_manifest
+from passport_shared.formats.status_list import SUSPENDED
 from passport_shared.outbound import Outbound
 from passport_shared.service.db import migrate
 from passport_shared.wire.release import ByName
@@ -35,12 +37,16 @@ from passport_testkit.clock import FrozenClock
 from passport_testkit.corpora import REPOSITORY
 from passport_testkit.datasets import skill
 from passport_testkit.issuers import CHECKS, POST, check_body, running_issuer, training_body
+from passport_testkit.keys import key
 from passport_testkit.notices import REACHABLE, READABLE
 from passport_testkit.notices import sent as sent_notices
+from passport_testkit.placements import MOVEMENT_ID, placement_body
+from passport_testkit.placing import START
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.verifiers import HR, VerifierBench, running_verifier
 from passport_testkit.workforce import workforce_simulator
+from passport_verifier.operations import watches
 
 SERVICES = ("registry", "issuer", "verifier")
 EVERYTHING, OTHER_TRUST, NOBODY = "everything", "other trust", "nobody"
@@ -375,9 +381,13 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         systems.hire()
         connection_id = await systems.linked(bench, staff_id, "ESR")
         gathering = await bench.made(f"{below}/gather", {"actor": "hr-4711"})
+        body = placement_body(key("a visitor's wallet").public)
+        visit = await bench.call("PUT", f"/placements/{MOVEMENT_ID}", body)
+        assert visit.status_code == 200, visit.text
         existing = {
             "ods": RBV,
             "kind": "svg",
+            "movement_id": MOVEMENT_ID,
             "connection_id": connection_id,
             "gathering_id": gathering["id"],
             "release_id": str(asked["release_uri"]).rpartition("/")[2],
@@ -398,6 +408,7 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
 
 
 URGENT_POLICY = "SERVICE_NEED_URGENT.UROLOGY_SURGEON"
+MOVEMENT_PATH = "/api/v1/organisations/{ods}/movements/{movement_id}"
 
 
 async def proposed_version(bench: VerifierBench, *, approve: bool = False) -> dict[str, Any]:
@@ -432,6 +443,26 @@ async def proposed_override(bench: VerifierBench) -> dict[str, Any]:
     )
 
 
+async def placed(bench: VerifierBench) -> dict[str, str]:
+    """A placement that was started and put on hold: the ids of its movement and of the alert about it."""
+    movement = str((await bench.movement(end="2026-09-21"))["id"])
+    await bench.look_up(movement)
+    await bench.released(movement)
+    presenter = bench.surgeon()
+    await bench.decided(presenter, movement)
+    await bench.approve(movement)
+    await bench.made(f"/movements/{movement}/placement", START)
+    await watches.round_once(bench.ctx)
+    bench.home.list.set(presenter.held["DbsOutcome"].idx, SUSPENDED)
+    bench.clock.advance(timedelta(seconds=61))
+    await watches.round_once(bench.ctx)
+    await bench.refresh_statuses()
+    await watches.round_once(bench.ctx)
+    [alert] = (await bench.read(f"/alerts?movement_id={movement}"))["items"]
+    paths = ("/placement", "/placement/end", "/placement/offer", "/watch")
+    return {"alert_id": alert["id"], **{f"{MOVEMENT_PATH}{path} movement_id": movement for path in paths}}
+
+
 @asynccontextmanager
 async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
     """A verifier with a decided movement and a request that waits for its answer."""
@@ -439,6 +470,7 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
     async with running_verifier(folder, url, tenants=(R0A, RBV)) as bench:
         for kit in callers.values():
             bench.clients.put(kit)
+        placement = await placed(bench)
         surgeon = bench.surgeon(CoreSkills={"skills": all_skills(FS=skill("1", "2024-08-22"))})
         movement = await bench.movement()
         looked_up = await bench.look_up(movement["id"])
@@ -448,6 +480,8 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
         request = await bench.ask(open_movement["id"])
         version = await proposed_version(bench)
         override = await proposed_override(bench)
+        answer = await bench.made(f"/movements/{open_movement['id']}/agreement-links", {"actor": HR})
+        licensed = placement[f"{MOVEMENT_PATH}/watch movement_id"]
         existing = {
             "ods": R0A,
             "kind": "svg",
@@ -458,6 +492,10 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
             "request_id": request["id"],
             "policy_id": version["policy_id"],
             "override_id": override["id"],
+            **placement,
+            f"{MOVEMENT_PATH}/licence movement_id": licensed,
+            "link_id": answer["id"],
+            "token": str(answer["page"]).rpartition("/")[2],
             "link": str(request["links"]["page"]).rpartition("/")[2],
         }
         yield World("verifier", bench.app, bench.http, bench.clock, runner, callers, existing)
