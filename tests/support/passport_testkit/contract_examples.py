@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from passport_shared.formats.jose import PublicKey
 from passport_testkit.clients import api_client
 from passport_testkit.contract_worlds import Operation
 from passport_testkit.issuers import POST, SURGEON, check_body, training_body
+from passport_testkit.placements import placement_body
 from passport_testkit.verifiers import MOVEMENT
 from passport_testkit.workforce import SURGEON_ID
 from passport_verifier.rules.policies import documents
@@ -58,6 +60,7 @@ _ENTITY = f"{_ORGANISATIONS}/{{ods}}/entities/{{role}}"
 _ISSUER = f"{_ORGANISATIONS}/{{ods}}"
 _PERSON = f"{_ISSUER}/staff/{{staff_id}}"
 
+_PLACED = f"{_ISSUER}/placements/{{movement_id}}"
 _RELEASE = f"{_ISSUER}/releases/{{release_id}}"
 
 _CONNECTED = f"{_ISSUER}/connections/{{connection_id}}"
@@ -237,6 +240,10 @@ BODIES: dict[str, dict[str, Any]] = {
     f"issuer POST {_PERSON}/training": training_body("IPC", "2", certificate_ref="cert/1"),
     f"issuer POST {_PERSON}/leaving-date": {"leaving_date": "2026-12-31", **_HR},
     f"issuer POST {_RELEASE}/person": {"staff_id": "a-person-nobody-knows", **_HR},
+    f"issuer PUT {_PLACED}": placement_body(PublicKey.from_jwk(_JWK)),
+    f"issuer POST {_PLACED}/hold": {"revision": 2},
+    f"issuer POST {_PLACED}/reinstate": {"revision": 3},
+    f"issuer POST {_PLACED}/end": {"revision": 4},
     f"issuer POST {_RELEASE}/line-manager": {
         "decision": "AGREED",
         "limits": [{"code": "NOT_AFTER", "text": "Back by then", "date": "2026-09-09"}],
@@ -275,6 +282,51 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     f"verifier PUT {_ISSUER}/movements/{{movement_id}}": _MOVEMENT_CHANGE,
     f"verifier POST {_ISSUER}/movements/{{movement_id}}/cancel": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/agreement-links": {"actor": "hr-0815"},
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/approvals": {
+        "kind": "HOST_DEPARTMENT",
+        "decision": "AGREED",
+        "actor": "ward-12",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/induction": {
+        "on": "2026-09-01",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/release-request": {
+        "person": {"given_name": "Morgan", "family_name": "Invented", "note": None},
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/staff-agreement": {
+        "decision": "AGREED",
+        "channel": "PHONE",
+        "at": "2026-09-01T11:30:00Z",
+        "cover_opt_in": None,
+        "staff_ref": "consultant-7",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/placement": {
+        "position_title": "Visiting consultant urologist",
+        "position_number": "30412345",
+        "site": "Manchester Royal Infirmary",
+        "department_contact": "Urology ward office",
+        "approved_by": "Clinical director of surgery",
+        "hr_contact": "Medical staffing",
+        "licence_to_attend": True,
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/placement/end": {
+        "badge_returned": True,
+        "it_access_removed": True,
+        "uniform_returned": True,
+        "educator_sign_off": True,
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/movements/{{movement_id}}/placement/offer": {"actor": "hr-0815"},
+    f"verifier PUT {_ISSUER}/placement-issuer": {
+        "issuer_url": "https://host-issuer.example",
+        "actor": "hr-0815",
+    },
+    f"verifier POST {_ISSUER}/alerts/{{alert_id}}/acknowledge": {"actor": "hr-0815"},
     f"verifier POST {_ISSUER}/overrides": {
         "decision_id": "0198c0de-0000-7000-8000-000000000000",
         "findings": [{"rule": "R-12", "subject": "FS"}],
@@ -332,6 +384,7 @@ FORMS: dict[str, dict[str, str]] = {
         "tx_code": "000000",
     },
     "POST /{ods}/o/{offer_id}": {"csrf": "not the page's", "act": "pin", "pin": "000000", "reason": "OTHER"},
+    "POST /{ods}/a/{token}": {"answer": "yes", "csrf": "a-token-of-another-page"},
     "POST /{ods}/i/{token}": {"csrf": "not the page's", "act": "open"},
     "POST /federation/trust_mark_status": {"trust_mark": "e30.e30.e30"},
     "POST /{ods}/oid4vp/requests/{link}": {"wallet_nonce": "nonce", "wallet_metadata": "{}"},

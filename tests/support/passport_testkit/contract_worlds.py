@@ -41,7 +41,7 @@ from passport_testkit.keys import key
 from passport_testkit.notices import REACHABLE, READABLE
 from passport_testkit.notices import sent as sent_notices
 from passport_testkit.placements import MOVEMENT_ID, placement_body
-from passport_testkit.placing import START
+from passport_testkit.placing import HOST_ENTITY, HOST_ISSUER, START
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.verifiers import HR, VerifierBench, running_verifier
@@ -445,6 +445,12 @@ async def proposed_override(bench: VerifierBench) -> dict[str, Any]:
 
 async def placed(bench: VerifierBench) -> dict[str, str]:
     """A placement that was started and put on hold: the ids of its movement and of the alert about it."""
+    bench.registry.enrol_issuer(HOST_ENTITY, name="Manchester University NHS FT")
+    bench.clock.advance(timedelta(seconds=31))
+    await bench.refresh()
+    where = {"issuer_url": HOST_ISSUER, "actor": HR}
+    told = await bench.call("PUT", "/placement-issuer", where, headers={"If-Match": '"0"'})
+    assert told.status_code == 200, told.text
     movement = str((await bench.movement(end="2026-09-21"))["id"])
     await bench.look_up(movement)
     await bench.released(movement)
