@@ -50,7 +50,8 @@ async def collected(issuer: IssuerBench, told: dict[str, Any], key: SigningKey) 
 
 
 async def status_of(issuer: IssuerBench, credential: str) -> int:
-    entry = parse(credential.partition("~")[0]).claims["status"]["status_list"]  # type: ignore[index,call-overload]
+    claims: dict[str, Any] = parse(credential.partition("~")[0]).claims
+    entry = claims["status"]["status_list"]
     await issuer.publish()
     return (await issuer.status(entry["uri"])).list.get(entry["idx"])
 
@@ -261,13 +262,14 @@ async def test_what_does_not_fit_is_named(issuer: IssuerBench):
         await issuer.call("PUT", PATH, placement_body(key, person=False)), 422, "invalid_request"
     )
     assert nobody["field"] == "/person"
-    for pointer, changes in [
+    wrong: list[tuple[str, dict[str, Any]]] = [
         ("/start", {"start": 20_000}),
         ("/holder_jkt", {"holder_jkt": "short"}),
         ("/revision", {"revision": 0}),
         ("/post/site", {"post": {"site": ""}}),
         ("/post/licence_to_attend", {"post": {"licence_to_attend": "yes"}}),
-    ]:
+    ]
+    for pointer, changes in wrong:
         refused = problem(
             await issuer.call("PUT", PATH, placement_body(key, **changes)), 422, "invalid_request"
         )

@@ -16,6 +16,7 @@ from passport_verifier.rules import alert_wording, placements, watching
 from passport_verifier.rules.outcome import OUTCOME_ORDER, Outcome, Words
 from passport_verifier.rules.placements import NewPost, pause_after, stops
 from passport_verifier.rules.policies import policies
+from passport_verifier.rules.readiness import london_day
 from passport_verifier.rules.trust_findings import StatusFinding
 from passport_verifier.rules.watching import AHEAD, AlertKind, KnownDate
 
@@ -53,7 +54,7 @@ def test_of_its_own_end_nothing_is_told_that_was_so_from_the_first_day(
 def test_whoever_looks_when_told_to_misses_no_day_ahead(on: date, first: date):
     now, told = watching.morning(first), set()
     for _ in range(len(AHEAD) + 2):
-        found = watching.told_ahead(runs_out(on), start=START, today=watching.london_day(now))
+        found = watching.told_ahead(runs_out(on), start=START, today=london_day(now))
         told |= {found} - {None}
         following = watching.next_look([runs_out(on)], [], [], now)
         if following is None:

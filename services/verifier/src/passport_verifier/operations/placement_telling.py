@@ -54,9 +54,11 @@ async def tell(ctx: Context, movement_id: str) -> bool:
     holder, now = new_id(), ctx.clock.now()
     async with ctx.db.write() as conn:
         placement = await placement_telling.lease(conn, movement_id, holder, now)
-        movement = await movements.held(conn, movement_id) if placement else None
-    if placement is None or movement is None:
+    if placement is None:
         return False
+    async with ctx.db.read() as conn:
+        movement = await movements.get(conn, placement.ods, movement_id)
+    assert movement is not None  # noqa: S101 - a foreign key says so
     try:
         view = await _tell(ctx, placement, movement)
     except NotTaken as fault:
