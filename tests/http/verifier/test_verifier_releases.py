@@ -17,7 +17,8 @@ from passport_testkit.network import CHRISTIE
 from passport_testkit.release_desk import HOLDER_REF, ReleaseDesk
 from passport_testkit.verifiers import HR, MOVEMENT, VerifierBench
 from passport_verifier.operations import releases
-from passport_verifier.store.release_tables import release_requests, releases as release_rows
+from passport_verifier.store.release_tables import release_requests
+from passport_verifier.store.release_tables import releases as release_rows
 from passport_verifier.store.tables import audit, outbox
 
 PERSON = {"given_name": "Zoë", "family_name": "Fárrell-Ó Briain", "note": "Consultant, Tuesdays"}

@@ -258,6 +258,17 @@ BODIES: dict[str, dict[str, Any]] = {
         **_HR,
     },
     f"issuer POST {_RELEASE}/withdraw": _HR,
+    f"issuer POST {_ISSUER}/problems/{{report_id}}/close": _HR,
+    "issuer POST /{ods}/holder/sessions": {"presentation": "e30.e30.e30~e30.e30.e30"},
+    "issuer POST /{ods}/holder/problems": {
+        "kind": "OTHER",
+        "about": "Employment",
+        "text": "My grade is wrong",
+    },
+    "verifier POST /{ods}/holder/sessions": {"presentation": "e30.e30.e30~e30.e30.e30"},
+    "verifier POST /{ods}/holder/moves/{movement_id}/agree": {"terms_version": 1, "cover_opt_in": True},
+    "verifier POST /{ods}/holder/moves/{movement_id}/decline": {"terms_version": 1, "cover_opt_in": None},
+    "verifier POST /{ods}/holder/moves/{movement_id}/withdraw": {"terms_version": 1, "cover_opt_in": None},
     "issuer POST /{ods}/credential": {
         "credential_configuration_id": "StaffIdentity_1",
         "proofs": {"jwt": ["e30.e30.e30"]},

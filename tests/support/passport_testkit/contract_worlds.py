@@ -36,7 +36,15 @@ from passport_testkit.clients import ApiClientKit, access_token, api_client
 from passport_testkit.clock import FrozenClock
 from passport_testkit.corpora import REPOSITORY
 from passport_testkit.datasets import skill
-from passport_testkit.issuers import CHECKS, POST, check_body, running_issuer, training_body
+from passport_testkit.issuers import (
+    CHECKS,
+    ENTITY,
+    POST,
+    IssuerBench,
+    check_body,
+    running_issuer,
+    training_body,
+)
 from passport_testkit.keys import key
 from passport_testkit.notices import REACHABLE, READABLE
 from passport_testkit.notices import sent as sent_notices
@@ -44,7 +52,9 @@ from passport_testkit.placements import MOVEMENT_ID, placement_body
 from passport_testkit.placing import HOST_ENTITY, HOST_ISSUER, START
 from passport_testkit.registries import ANN, PUBLIC_URL, R0A, RBV, registry_bench, registry_settings
 from passport_testkit.releases import HostSimulator, request_claims
+from passport_testkit.staff_app import StaffApp
 from passport_testkit.verifiers import HR, VerifierBench, running_verifier
+from passport_testkit.wallet import Collected, WalletSimulator
 from passport_testkit.workforce import workforce_simulator
 from passport_verifier.operations import watches
 
@@ -339,6 +349,16 @@ async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: An
     }
 
 
+async def reported_problem(bench: IssuerBench, holder: WalletSimulator, collected: Collected) -> str:
+    """A problem the person reported in their app; its id."""
+    [credential, *_] = next(iter(collected.credentials.values()))
+    app = StaffApp(bench.http, bench.clock, ENTITY, credential, holder.key)
+    assert (await app.open()).status_code == 200
+    answer = await app.call("POST", "problems", {"kind": "OTHER", "text": "A question"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
 @asynccontextmanager
 async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncIterator[World]:
     """An issuer with a surgeon whose passport is collected, an open offer, a wallet's token and a request."""
@@ -363,7 +383,9 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         await bench.made(f"{below}/identity-sessions", coming)
         notices = await sent_notices(bench)
         first = await bench.offer(staff_id)
-        await bench.wallet().collect(first["credential_offer"], first["tx_code"])
+        holder = bench.wallet()
+        collected = await holder.collect(first["credential_offer"], first["tx_code"])
+        report_id = await reported_problem(bench, holder, collected)
         credentials = (await bench.call("GET", "/credentials")).json()["items"]
         # Another person, so that one open offer waits for its PIN and another has been redeemed.
         other = await bench.surgeon(external_ids=[])
@@ -391,6 +413,7 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
             "connection_id": connection_id,
             "gathering_id": gathering["id"],
             "release_id": str(asked["release_uri"]).rpartition("/")[2],
+            "report_id": report_id,
             "staff_id": staff_id,
             "assignment_id": assignment["id"],
             "check_id": recorded[0]["id"],
@@ -491,6 +514,7 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
         existing = {
             "ods": R0A,
             "kind": "svg",
+            "movement_type": "SERVICE_NEED_URGENT",
             "movement_id": open_movement["id"],
             "check_id": looked_up["id"],
             "decision_id": decision["id"],

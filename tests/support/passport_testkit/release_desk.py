@@ -1,8 +1,8 @@
 """An employing trust's release desk: takes signed requests, answers with really signed Releases.
 
-It verifies what the host sent with the reader an issuer uses, keeps it once by its id, and serves whatever a test
-has had it answer. `spoil` changes the claims of a Release before it is signed; `served` puts any text in its
-place; `down` breaks the line.
+It verifies what the host sent with the reader an issuer uses, keeps it once by its id, and serves whatever a
+test has had it answer. `spoil` changes the claims of a Release before it is signed; `served` puts any text in
+its place; `down` breaks the line.
 """
 
 from __future__ import annotations

@@ -243,7 +243,8 @@ def test_a_purpose_names_days_and_duties_in_both_languages():
     first, last = date(2026, 9, 2), date(2026, 9, 5)
     english = for_move("To work at X", first=first, last=last, duties="Lists", locale="en-GB")
     assert english == (
-        "To work at X, from 2 September 2026 to 5 September 2026. Duties: Lists. By sharing, you agree to this move"
+        "To work at X, from 2 September 2026 to 5 September 2026. Duties: Lists. "
+        "By sharing, you agree to this move"
     )
     one_day = for_move("I weithio yn X", first=first, last=first, duties="Rhestrau", locale="cy")
     assert "2 Medi 2026" in one_day

@@ -1,4 +1,4 @@
-"""The page of a one-time link, ``https://verifier.example/R0A/a/{token}``: a staff member agrees to a move, or not.
+"""The page of a one-time link, ``{EID}/a/{token}``: a staff member agrees to a move, or does not.
 
 It works without script, in English and Welsh. Opening it changes nothing, so that a mail filter that follows
 links answers for nobody. It names host, days and duties and no person, and asks for no reason.

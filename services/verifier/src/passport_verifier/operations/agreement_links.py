@@ -1,7 +1,8 @@
 """One-time links on which a staff member without the app at hand answers to a move.
 
-``<EID>/a/{token}``. The token is an HMAC of the link's id under a secret of the service, so that the call that
-made it can be repeated and nothing of it is stored but its hash. Looking never uses a link up; the answer does.
+``<EID>/a/{token}``. The token is an HMAC of the link's id under a secret of the service, so that the call
+that made it can be repeated and nothing of it is stored but its hash. Looking never uses a link up; the
+answer does.
 """
 
 from __future__ import annotations

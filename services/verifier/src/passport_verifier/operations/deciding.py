@@ -43,8 +43,8 @@ class Basis:
     the employing trust's Release covers, None where it says nothing.
 
     ``person`` are commitments to the names, birthdate and passport that were shared, for the confirmation of
-    the person and the comparison with who is released. ``holder_ref`` is the passport's reference itself where
-    it is the employing trust's: a release request names the person by it.
+    the person and the comparison with who is released. ``holder_ref`` is the passport's reference itself
+    where it is the employing trust's: a release request names the person by it.
 
     ``look_ups_as_at`` as in ``evidence.Case``. ``identity`` are the names and birthdate themselves, for the
     placement's record, where an answer was given for a movement: sealed apart and kept as
@@ -228,8 +228,8 @@ def _conditions(judged: Judgement) -> tuple[Condition, ...]:
 def person_commitments(key: DataKey, claims: Mapping[str, Any]) -> dict[str, str]:
     """Commitments to the identity claims that were shared, under the documented comparison of names.
 
-    The one to ``holder_ref`` is compared with the passport an employing trust releases; what was sealed before
-    it was kept has none.
+    The one to ``holder_ref`` is compared with the passport an employing trust releases; what was sealed
+    before it was kept has none.
     """
     found: dict[str, str] = {}
     for name in ("family_name", "given_name", "birthdate", HOLDER_REF):

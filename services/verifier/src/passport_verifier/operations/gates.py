@@ -1,7 +1,8 @@
 """The gates of a movement as it stands: facts read, judged by ``rules.gates``, refused by name.
 
-Who takes a guarded step in a transaction of its own calls ``check_held`` there; for another step ``check_step``
-reads and refuses. The same facts are what a movement's state is derived from (``movement_progress``).
+Who takes a guarded step in a transaction of its own calls ``check_held`` there; for another step
+``check_step`` reads and refuses. The same facts are what a movement's state is derived from
+(``movement_progress``).
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def check_held(
 
 
 async def check_step(ctx: Context, movement: Movement, step: Step, *, actor: Actor | None = None) -> Movement:
-    """Read a movement as it stands, refuse a guarded step, and return the movement with its agreement settled.
+    """Read a movement, refuse a guarded step, and return the movement with its agreement settled.
 
     For a step that is not taken in the same transaction; what a transaction takes itself is checked in it.
 

@@ -1,4 +1,4 @@
-"""The licence to attend: made by itself when agreement, Release and decision are there (domain model §10c J3).
+"""The licence to attend: made by itself when agreement, Release and decision are there (domain §10c J3).
 
 No further signature is asked for. ``keep`` is called with every change of a movement's progress: it makes the
 licence when its parts are complete, another one when a part is another one, and ends it when one is gone.

@@ -362,8 +362,9 @@ def client_metadata(ctx: Context, tenant: Tenant, request: PresentationRequest) 
 
 
 def purpose_text(tenant: Tenant, request: PresentationRequest) -> dict[str, str]:
-    """Why the host asks, in both languages; for a movement with its days and duties, so that it says what
-    somebody agrees to who shares.
+    """Why the host asks, in both languages.
+
+    For a movement with its days and duties, so that it says what somebody agrees to who shares.
     """
     # A host's own version keeps the network's words for the purpose.
     policy = defaults()[request.policy_id]

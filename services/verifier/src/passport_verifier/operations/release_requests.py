@@ -1,9 +1,9 @@
 """Asking the employing trust to release somebody: composed, signed once, delivered by a job (ADR-0018).
 
-A request is reserved and recorded, then signed outside the transaction, recorded again and sent; a retry sends
-the same bytes. The host's words for the person are sealed under the movement's data key until the employer has
-them, or delivery is given up, and erased in that same statement. Where the person has presented already, the
-request names their passport instead of them.
+A request is reserved and recorded, then signed outside the transaction, recorded again and sent; a retry
+sends the same bytes. The host's words for the person are sealed under the movement's data key until the
+employer has them, or delivery is given up, and erased in that same statement. Where the person has presented
+already, the request names their passport instead of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading the employing trust's Release: pulled, verified against the request, taken or refused by name (ADR-0018).
+"""Reading the employing trust's Release: pulled, verified, taken or refused by name (ADR-0018).
 
 The host asks soon after sending, then less and less often, and at least hourly while the person is there; it
 never waits to be called. What is not exactly the next answer to the request that was sent (another signer,

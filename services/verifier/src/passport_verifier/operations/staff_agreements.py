@@ -1,7 +1,7 @@
 """The staff member's agreement to a move: given, declined, taken back (gate G-D).
 
-Given by presenting to a request that names host, dates and duties, by a one-time link, in a holder session, or
-recorded by HR with time and channel where the move is urgent. It can be taken back before and during the
+Given by presenting to a request that names host, dates and duties, by a one-time link, in a holder session,
+or recorded by HR with time and channel where the move is urgent. It can be taken back before and during the
 placement. Why somebody declines is neither asked nor stored.
 """
 

@@ -1,4 +1,4 @@
-"""Plain words for gates and approvals, in en-GB and cy; sentences are data in ``words_data/gates.json``. Pure."""
+"""Plain words for gates and approvals, in en-GB and cy, from ``words_data/gates.json``. Pure."""
 
 from __future__ import annotations
 

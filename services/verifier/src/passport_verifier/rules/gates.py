@@ -1,8 +1,8 @@
-"""Gates G-A to G-H: whether a step may be done, told to the person doing it with what to do next (domain §10d).
+"""Gates G-A to G-H: whether a step may be done, told to the person doing it (domain model §10d).
 
 A gate says nothing about the staff member and is never part of their outcome. Each is a pure function of
-facts; which step each one guards stands in ``GUARDS``. ``holds`` is None where a gate cannot be judged without
-knowing who acts. The words are data (``gate_words``).
+facts; which step each one guards stands in ``GUARDS``. ``holds`` is None where a gate cannot be judged
+without knowing who acts. The words are data (``gate_words``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ COVER_NEEDS_OPT_IN = frozenset({"SICKNESS", "MATERNITY"})
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One gate's answer: ``key`` names its words, ``next_step`` the words of what to do when it does not hold."""
+    """One gate's answer: ``key`` names its words, ``next_step`` those of what to do then."""
 
     code: GateCode
     holds: bool | None

@@ -1,8 +1,8 @@
-"""What each movement type needs besides readiness: whose approval, which agreement, how long (domain model §5).
+"""What each movement type needs besides readiness: approvals, agreement, length (domain model §5).
 
-The matrix is data in ``movement_type_data``; a type without a row of its own is held to the default row, which
-asks for everybody. Lengths are proposals of the domain model; an agreement's own ``max_days`` goes before them.
-Pure.
+The matrix is data in ``movement_type_data``; a type without a row of its own is held to the default row,
+which asks for everybody. Lengths are proposals of the domain model; an agreement's own ``max_days`` goes
+before them. Pure.
 """
 
 from __future__ import annotations

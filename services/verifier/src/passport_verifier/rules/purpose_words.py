@@ -1,4 +1,4 @@
-"""The purpose of a movement's request in words: host, days and duties, so that sharing is agreeing (G-D). Pure."""
+"""The purpose of a movement's request: host, days and duties, so that sharing is agreeing (G-D). Pure."""
 
 from __future__ import annotations
 

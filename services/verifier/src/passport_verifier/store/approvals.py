@@ -1,4 +1,4 @@
-"""Approvals as rows: what was said to a movement, by whom, how. Nothing is ever changed; the newest counts."""
+"""Approvals as rows: what was said to a movement, by whom, how. Nothing is changed; the newest counts."""
 
 from __future__ import annotations
 

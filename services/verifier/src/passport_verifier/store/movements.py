@@ -20,9 +20,9 @@ from passport_verifier.store.tables import movements, presentation_requests
 class Movement:
     """A temporary move to this host; ``details`` are what the host wrote and identify no staff member.
 
-    ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped. ``terms_version``
-    rises when days or duties change, ``version`` with every change. ``agreement`` is the one it rests on,
-    ``capped_end`` the last day its employer has released, where that is an earlier one.
+    ``start`` and ``end`` are days in Europe/London, both inclusive; ``data_key`` is wrapped.
+    ``terms_version`` rises when days or duties change, ``version`` with every change. ``agreement`` is the
+    one it rests on, ``capped_end`` the last day its employer has released, where that is an earlier one.
     """
 
     id: str

@@ -139,7 +139,7 @@ async def delivered(
 async def given_up(
     conn: AsyncConnection, request_id: str, state: ReleaseRequestState, *, refusal: str
 ) -> bool:
-    """Record that it was refused or never arrived, and erase the words for the person; whether this call did."""
+    """Record that it was refused or never arrived, erasing the words for the person; whether this did."""
     statement = update(release_requests).where(
         release_requests.c.id == request_id, release_requests.c.state == ReleaseRequestState.COMPOSED
     )

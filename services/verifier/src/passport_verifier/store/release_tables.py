@@ -1,7 +1,7 @@
-"""Tables of a movement's two sides: approvals, one-time links, release requests, Releases, licences to attend.
+"""Tables of a movement's two sides: approvals, one-time links, release requests, Releases, licences.
 
-No name stands in the clear. The host's words for the person are sealed under the movement's data key until the
-employing trust has them, then erased; a Release is kept whole, sealed likewise, with its codes beside it.
+No name stands in the clear. The host's words for the person are sealed under the movement's data key until
+the employing trust has them, then erased; a Release is kept whole, sealed likewise, with its codes beside it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ release_requests = Table(
 Index("ix_release_requests_next_pull_at", release_requests.c.next_pull_at)
 Index("ix_release_requests_movement_id", release_requests.c.movement_id, release_requests.c.id)
 _live = release_requests.c.state.in_(["COMPOSED", "REQUESTED", "ANSWERED"])
-# One request of a movement counts at a time; whoever asks anew replaces the one before in the same transaction.
+# One request of a movement counts at a time; whoever asks anew replaces it in the same transaction.
 Index(
     "uq_release_requests_live",
     release_requests.c.movement_id,

@@ -1,4 +1,4 @@
-"""Releases as rows: what the employing trust said, newest serial first, and the cap it may put on the days."""
+"""Releases as rows: what the employing trust said, and the cap it may put on the days."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def cap_end(conn: AsyncConnection, movement_id: str, end: date | None, at:
 
 
 async def last_day_of(conn: AsyncConnection, movement_id: str) -> date | None:
-    """The last day of a movement as the employing trust has released it: the earlier of its end and the cap."""
+    """The last day of a movement as it is released: the earlier of its end and the cap."""
     query = select(movements.c.end, movements.c.capped_end).where(movements.c.id == movement_id)
     row = (await conn.execute(query)).one_or_none()
     if row is None:

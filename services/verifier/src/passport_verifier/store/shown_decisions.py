@@ -14,7 +14,7 @@ from passport_verifier.store.tables import decisions, presentation_requests
 
 @dataclass(frozen=True, kw_only=True)
 class ShownDecision:
-    """What a movement's state needs of a decision; ``sealed`` as stored, ``confirmed_by`` a person's reference."""
+    """What a movement's state needs of a decision; ``confirmed_by`` is a person's reference."""
 
     id: str
     case_id: str

@@ -36,7 +36,7 @@ class NewLinkBody(ApiModel):
 
 
 class LinkView(ApiModel):
-    """A link for the staff member, and for nobody else. It works once, for the days and duties as they are."""
+    """A link for the staff member and nobody else; it works once, for the days and duties as they are."""
 
     id: str
     movement_id: str

@@ -42,8 +42,10 @@ Heard = Literal["IN_PERSON", "PHONE", "VIDEO", "WRITTEN"]
 
 
 class ApprovalView(ApiModel):
-    """One answer to a movement. `counts` is false where the days or duties have changed since, or a newer
-    answer of the same kind replaces it.
+    """One answer to a movement.
+
+    `counts` is false where the days or duties have changed since, or a newer answer of the same kind
+    replaces it.
     """
 
     id: str
