@@ -22,12 +22,18 @@ from passport_registry.operations.clients import RegisterClient
 from passport_registry.rules.reports import ReportName
 from passport_shared.formats.jose import SigningKey
 from passport_shared.outbound import Outbound
+from passport_shared.service import jobs, keys, outbox
+from passport_shared.service.db import new_metadata
 from passport_shared.service.http_signatures import sign_request
+from passport_shared.service.jobs import Leases
+from passport_shared.service.keys import Kek, KeyStore
+from passport_shared.service.outbox import Outbox
+from passport_shared.service.service_client import client_jwks
 from passport_shared.wire.activity import EVENTS_PATH
-from passport_shared.wire.clients import ClientState
+from passport_shared.wire.clients import ClientKind, ClientState
 from passport_testkit.apps import client_of, problem
 from passport_testkit.clients import ApiClientKit, access_token, api_client
-from passport_testkit.databases import FreshDatabases
+from passport_testkit.databases import FreshDatabases, at_once
 from passport_testkit.keys import key
 from passport_testkit.pilot_activity import F1_PRINTED, F2_PRINTED, imported, live
 from passport_testkit.registries import (
@@ -431,3 +437,71 @@ async def test_reports_are_public_only_where_the_operator_says_so(databases: Fre
             assert "Content-Security-Policy" in page.headers
         assert (await o.http.get("/reports/f9")).status_code == 404
         assert "Pob adroddiad" in (await o.http.get("/reports/f1?lang=cy")).text
+
+
+OUTBOX_METADATA = new_metadata()
+OUTBOX_TABLES = outbox.tables(OUTBOX_METADATA)
+OUTBOX_JOBS = jobs.tables(OUTBOX_METADATA)
+OUTBOX_KEYS = keys.tables(OUTBOX_METADATA)
+
+
+async def test_what_an_outbox_sends_is_what_the_registry_counts_once(
+    databases: FreshDatabases, tmp_path: Path
+):
+    first = await databases.open(metadata=OUTBOX_METADATA)
+    second = first
+    if databases.dialect != "sqlite":
+        second = databases.attach(
+            first.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        )
+    replicas = [first, second]
+    kek = Kek(bytes(range(32)))
+    async with office(databases, tmp_path) as o:
+        clock = o.bench.clock
+        store = KeyStore(replicas[0], kek, OUTBOX_KEYS, clock)
+        [jwk] = (await client_jwks(store))["keys"]
+        assert "d" not in jwk
+        cmd = RegisterClient(
+            client_id="a-service",
+            name="An issuer",
+            kind=ClientKind.MACHINE,
+            organisation="*",
+            scopes=["activity:write"],
+            jwks=[jwk],
+        )
+        await clients.register(o.bench.ctx, cmd, ANN)
+        app = o.http._transport
+        outbound = Outbound(transport=app)
+        boxes = [
+            Outbox(
+                db,
+                OUTBOX_TABLES,
+                Leases(db, OUTBOX_JOBS, clock),
+                KeyStore(db, kek, OUTBOX_KEYS, clock),
+                outbound,
+                clock,
+                source="https://issuer.example",
+                sinks=outbox.activity_sinks(PUBLIC_URL, "a-service"),
+            )
+            for db in replicas
+        ]
+        async with replicas[0].write() as conn:
+            for one in live():
+                await boxes[0].emit(
+                    conn,
+                    type=one.kind.value,
+                    subject=f"subject-of-{one.id}",
+                    organisation=one.ods,
+                    data=one.fact.model_dump(mode="json"),
+                )
+            await boxes[0].emit(conn, type="movement.changed", subject="m-1", organisation="RM3")
+        await at_once(4, lambda place: boxes[place % 2].run())
+        await boxes[1].run()
+        f1 = (await o.call("GET", f"{REPORTS}/f1")).json()
+        assert (f1["n"], f1["live"]) == (18, 18)
+        # The cursor is lost and everything is sent again: nothing changes.
+        async with replicas[0].write() as conn:
+            await conn.execute(OUTBOX_TABLES.sinks.update().values(position=0))
+        assert await boxes[0].deliver() == 18
+        assert (await o.call("GET", f"{REPORTS}/f1")).json() == f1
+        assert "subject-of" not in json.dumps((await o.call("GET", FACTS)).json())

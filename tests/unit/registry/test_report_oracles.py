@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passport_registry.http.report_forms import Layout, as_csv, view
-from passport_registry.operations.reports import MADE
-from passport_registry.rules.activity import Event, counted
+from passport_registry.operations.reports import MADE, NEEDS
+from passport_registry.rules.activity import Count, CountKey, Event, counted
 from passport_registry.rules.reports import (
     Baseline,
     Material,
@@ -361,3 +361,19 @@ def test_order_repetitions_and_replays_never_change_a_report(seed: int, repeated
     for name in ReportName:
         again = MADE[name](material([], counts=tuple(sums[key] for key in sorted(sums))))
         assert again == made(name)
+
+
+@pytest.mark.parametrize("name", list(ReportName))
+def test_a_report_looks_at_nothing_that_the_database_has_added_up(name: ReportName):
+    sums: dict[CountKey, Count] = {}
+    for count in counted(PILOT):
+        key = CountKey(
+            **{part: value if part in NEEDS[name] else "" for part, value in vars(count.key).items()}
+        )
+        one = replace(count, key=key)
+        sums[key] = sums[key].plus(one) if key in sums else one
+    baselines = (
+        Baseline(document="HONORARY_CONTRACT", ods="*", minutes=60, citation="Time study, invented"),
+    )
+    less = MADE[name](material([], counts=tuple(sums[key] for key in sorted(sums)), baselines=baselines))
+    assert less == made(name, baselines=baselines)

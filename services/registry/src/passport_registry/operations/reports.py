@@ -15,6 +15,7 @@ from passport_registry.errors import NotFound, PreconditionFailed, fields
 from passport_registry.operations import standings
 from passport_registry.operations.standings import TrustView
 from passport_registry.rules import network_reports, pilot_reports
+from passport_registry.rules.activity import CountKey
 from passport_registry.rules.onboarding import Step as OnboardingStep
 from passport_registry.rules.onboarding import effective_state, london_day, satisfied
 from passport_registry.rules.reports import (
@@ -46,6 +47,19 @@ MADE: Mapping[ReportName, Callable[[Material], Report]] = MappingProxyType(
         ReportName.R5: network_reports.r5,
     }
 )
+_TRUSTS = frozenset({"kind", "source", "ods"})
+NEEDS: Mapping[ReportName, frozenset[str]] = MappingProxyType(
+    {
+        ReportName.F1: _TRUSTS,
+        ReportName.F2: frozenset(CountKey.__dataclass_fields__) - {"month", "outcome", "reason"},
+        ReportName.R1: _TRUSTS,
+        ReportName.R2: _TRUSTS | {"month"},
+        ReportName.R3: _TRUSTS | {"employing_ods", "host_ods"},
+        ReportName.R4: _TRUSTS,
+        ReportName.R5: _TRUSTS | {"host_ods", "would_have_needed"},
+    }
+)
+"""What of a count's key each report looks at; the database adds up the rest."""
 _COUNTED = (EventType.ISSUED, EventType.VERIFIED)
 _COUNTED_APART = (EventType.REISSUED, EventType.RECHECKED, EventType.REFUSED)
 
@@ -81,7 +95,7 @@ async def _material(ctx: Context, asked: Asked) -> tuple[Material, bool]:
     period = {"first": asked.first, "last": asked.last}
     async with ctx.db.read() as conn:
         every = [_trust(view) for view in await standings.every(conn, now)]
-        counts = await activity.counts(conn, kinds, **period)
+        counts = await activity.counts(conn, kinds, **period, by=NEEDS[asked.name])
         timed = asked.name is ReportName.R4
         timings = await activity.timings(conn, PERCENTILES, **period) if timed else []
         entered = await baselines.every(conn) if asked.name is ReportName.R5 else []

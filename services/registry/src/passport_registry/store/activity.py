@@ -175,17 +175,28 @@ async def facts_page(
 
 
 async def counts(
-    conn: AsyncConnection, kinds: Collection[str], *, first: str | None, last: str | None
+    conn: AsyncConnection,
+    kinds: Collection[str],
+    *,
+    first: str | None,
+    last: str | None,
+    by: Collection[str] = _KEY,
 ) -> list[Count]:
-    """The counts of these kinds in the months from `first` to `last`, both included, by their keys."""
+    """The counts of these kinds in the months from `first` to `last`, both included, by their keys.
+
+    Only the parts of the key named in `by` are told apart; the database adds up the others, which are empty
+    in what comes back.
+    """
     table = activity_counts
-    query = select(table).where(table.c.kind.in_(list(kinds))).order_by(*table.primary_key.columns)
-    query = query.where(*_months(table, first, last))
+    columns = [table.c[name] for name in _KEY if name in by]
+    sums = [func.sum(table.c[name]).label(name) for name in ("n", "timed", "seconds")]
+    days = [func.min(table.c.first_day).label("first_day"), func.max(table.c.last_day).label("last_day")]
+    query = select(*columns, *sums, *days).where(table.c.kind.in_(list(kinds)), *_months(table, first, last))
     found = []
-    for row in (await conn.execute(query)).mappings():
-        key = CountKey(**{name: row[name] for name in _KEY})
-        rest = {name: row[name] for name in ("n", "timed", "seconds", "first_day", "last_day")}
-        found.append(Count(key=key, **rest))
+    for row in (await conn.execute(query.group_by(*columns).order_by(*columns))).mappings():
+        key = CountKey(**{name: row[name] if name in by else "" for name in _KEY})
+        whole = {name: int(row[name]) for name in ("n", "timed", "seconds")}
+        found.append(Count(key=key, **whole, first_day=row["first_day"], last_day=row["last_day"]))
     return found
 
 
