@@ -1,8 +1,8 @@
 """Workforce systems for tests, over real TLS: an ESR-shaped port, three systems behind the DSP API standard.
 
 One server on 127.0.0.1 plays all of them under `/esr`, `/lms`, `/recruitment` and `/oh`, with a token
-endpoint that checks assertions. Each can be made slow, silent, lying, endless or talking nonsense, one without
-the others. `workforce_simulator` runs it; `Workforce.connect` adds a connection to a running issuer.
+endpoint that checks assertions. Each can be made slow, silent, lying, endless or talking nonsense, one
+without the others. `workforce_simulator` runs it; `Workforce.connect` adds a connection to a running issuer.
 """
 
 from __future__ import annotations
@@ -413,7 +413,7 @@ def _fits(person: dict[str, Any], query: dict[str, str]) -> bool:
     names = [person["family_name"], *person["previous_family_names"]]
     given = query.get("given_name", person["given_name"])
     return (
-        query["family_name"].casefold() in [name.casefold() for name in names]
+        query.get("family_name", "").casefold() in [name.casefold() for name in names]
         and query.get("birthdate", person["birthdate"]) == person["birthdate"]
         and tokens(given)[:1] == tokens(person["given_name"])[:1]
     )

@@ -75,7 +75,7 @@ class DspApi:
             person=person, answered_id=str(answer.get("id")), records={LIST: tuple(answer["records"])}
         )
 
-    async def changes(self, cursor: str | None) -> AsyncIterator[Sequence[Change]]:
+    async def changes(self, cursor: str | None) -> AsyncIterator[Sequence[Change]]:  # noqa: ARG002 - the port's
         """The standard has no feed."""
         nothing: tuple[Sequence[Change], ...] = ()
         for page in nothing:
@@ -88,17 +88,17 @@ class DspApi:
 def _queries(wanted: Wanted) -> list[dict[str, str]]:
     """Searches that find a person under accents, another first name or another surname; six at most."""
     names = {"firstName": wanted.given_name, "surname": wanted.family_name, "birthDate": wanted.birthdate}
-    given: dict[str, str] = {name: value for name, value in names.items() if value}
+    given: dict[str, str] = {name: value.strip() for name, value in names.items() if value and value.strip()}
     first_query: dict[str, str] = {name: given[name] for name in given if name != "firstName"}
     queries = [first_query or given]
-    if "surname" in given and folded(given["surname"]) != given["surname"].casefold():
-        queries.append({**queries[0], "surname": folded(given["surname"])})
+    surname = folded(given.get("surname", ""))
+    if surname and surname != given["surname"].casefold():
+        queries.append({**first_query, "surname": surname})
     if "firstName" in given and "birthDate" in given:
-        # A system may hold all given names as the first one, or the first of them only.
-        for first in dict.fromkeys((given["firstName"], given["firstName"].split()[0])):
-            queries.append({"firstName": first, "birthDate": given["birthDate"]})
-            if folded(first) != first.casefold():
-                queries.append({"firstName": folded(first), "birthDate": given["birthDate"]})
+        first = given["firstName"].split()[0]
+        for name in dict.fromkeys((first, folded(first) or first)):
+            if name == first or name != first.casefold():
+                queries.append({"firstName": name, "birthDate": given["birthDate"]})
     return queries
 
 

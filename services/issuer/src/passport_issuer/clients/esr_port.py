@@ -1,4 +1,4 @@
-"""An employee record system behind the ESR-shaped port (docs/workforce): people, records and a feed of changes.
+"""An employee record system behind the ESR-shaped port (docs/workforce): people, records, a feed of changes.
 
 Lists come in pages. A cursor that is given twice, or more pages than the connection allows, means a list
 without an end: it is refused as a whole, but for the feed, which simply goes on at its next turn.
@@ -129,17 +129,19 @@ class EsrPort:
 def _queries(wanted: Wanted) -> list[dict[str, str]]:
     if wanted.assignment_number is not None:
         return [{"assignment_number": wanted.assignment_number}]
-    if wanted.family_name is None:
+    family_name = (wanted.family_name or "").strip()
+    if not family_name:
         raise WorkforceError(WorkforceReason.REFUSED)
     born = {"birthdate": wanted.birthdate} if wanted.birthdate else {}
-    queries = [{"family_name": wanted.family_name, **born}]
-    plain = folded(wanted.family_name)
-    if plain != wanted.family_name.casefold():
+    queries = [{"family_name": family_name, **born}]
+    plain = folded(family_name)
+    if plain and plain != family_name.casefold():
         queries.append({"family_name": plain, **born})
     if born:
         # Somebody whose birthdate differs is a candidate too, to be looked at and not overlooked.
-        named = {"given_name": wanted.given_name.split()[0]} if wanted.given_name else {}
-        queries.append({"family_name": wanted.family_name, **named})
+        first = (wanted.given_name or "").split()[:1]
+        named = {"given_name": first[0]} if first else {}
+        queries.append({"family_name": family_name, **named})
     return queries
 
 

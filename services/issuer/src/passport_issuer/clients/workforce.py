@@ -1,8 +1,8 @@
 """The port to workforce systems, and what every client of one shares.
 
-`WorkforceSystem` is what the operations speak to; `dsp_api` and `esr_port` are its two forms. A call ends in an
-answer of the promised shape or in a `WorkforceError` with a closed reason: nothing a system sends is repeated
-in an error. Every connection has an outbound client of its own, so that its circuit breaker, its budget of
+`WorkforceSystem` is what the operations speak to; `dsp_api` and `esr_port` are its two forms. A call ends in
+an answer of the promised shape or in a `WorkforceError` with a closed reason: nothing a system sends is
+repeated in an error. Every connection has an outbound client of its own, so that its circuit breaker, its budget of
 concurrent calls and its list of private hosts are nobody else's.
 
 Private hosts: a connection may name `host:port` pairs inside private networks. In production the addresses

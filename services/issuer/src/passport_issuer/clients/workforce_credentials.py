@@ -1,7 +1,8 @@
 """How a connection proves who calls: OAuth 2.0 client credentials with `private_key_jwt`, or an API key.
 
 The assertion (RFC 7523 §3, ES256) is signed by the trust's own `workforce` key, whose public half the
-supplier registers. An access token is kept in memory until a minute before it ends; one that is refused is forgotten.
+supplier registers. An access token is kept in memory until a minute before it ends; one that is refused is
+forgotten.
 """
 
 from __future__ import annotations

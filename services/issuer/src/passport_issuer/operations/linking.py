@@ -91,7 +91,7 @@ async def search(
             family_name=staff.legal_family,
             birthdate=staff.birthdate.isoformat(),
         )
-    if not (wanted.family_name or wanted.person_id or wanted.assignment_number):
+    if not ((wanted.family_name or "").strip() or wanted.person_id or wanted.assignment_number):
         raise Invalid("Name a member of staff, a family name, or an identifier that is known.")
     if wanted.assignment_number and connection.system_type is not SystemType.ESR:
         raise Invalid("Only ESR knows assignment numbers.", field="/assignment_number")
