@@ -85,3 +85,27 @@ def test_the_openapi_document_needs_no_deployment(capsys: pytest.CaptureFixture[
     document = json.loads(capsys.readouterr().out)
     assert "/api/v1/organisations/{ods}/staff" in document["paths"]
     assert "/{ods}/credential" in document["paths"]
+
+
+def test_the_services_public_key_is_printed_for_the_registry(
+    deployment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(PROGRAM, ["client-key"]) == 0
+    printed = capsys.readouterr().out
+    [jwk] = json.loads(printed)["keys"]
+    assert {"kty", "crv", "x", "y", "kid"} <= set(jwk)
+    assert "d" not in jwk
+    assert main(PROGRAM, ["client-key"]) == 0
+    assert capsys.readouterr().out == printed, "the key is made once"
+
+
+def test_events_that_were_set_aside_are_listed_and_asked_for_by_id(
+    deployment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(PROGRAM, ["events", "set-aside"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(PROGRAM, ["events", "resend"]) == 0
+    assert main(PROGRAM, ["events", "resend", "nothing"]) == 1
+    assert "no event with this id was set aside" in capsys.readouterr().err
