@@ -245,6 +245,7 @@ async def running_issuer(
     tenants: tuple[str, ...] = ("RBV",),
     at: datetime | None = None,
     settings: Mapping[str, Any] | None = None,
+    workforce: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[IssuerBench]:
     """An issuer with enrolled tenants, its snapshot read and its status lists published."""
     clock = FrozenClock() if at is None else FrozenClock(at)
@@ -253,7 +254,8 @@ async def running_issuer(
     client = api_client("rbv-hr-system", organisation="RBV", scopes=scopes_of("issuer"))
     clients = ClientsSimulator(client)
     configured = issuer_settings(folder, database_url, registry.trust_file.as_bytes(), **(settings or {}))
-    parts = Parts(clock=clock, outbound=Outbound(transport=wire), clients=clients, background=False)
+    outbound = Outbound(transport=wire)
+    parts = Parts(clock=clock, outbound=outbound, clients=clients, workforce=workforce, background=False)
     app = build(configured, parts)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)

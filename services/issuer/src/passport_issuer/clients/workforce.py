@@ -2,8 +2,8 @@
 
 `WorkforceSystem` is what the operations speak to; `dsp_api` and `esr_port` are its two forms. A call ends in
 an answer of the promised shape or in a `WorkforceError` with a closed reason: nothing a system sends is
-repeated in an error. Every connection has an outbound client of its own, so that its circuit breaker, its budget of
-concurrent calls and its list of private hosts are nobody else's.
+repeated in an error. Every connection has an outbound client of its own, so that its circuit breaker, its
+budget of concurrent calls and its list of private hosts are nobody else's.
 
 Private hosts: a connection may name `host:port` pairs inside private networks. In production the addresses
 behind them must be private-use ones; loopback, link-local and other special addresses stay out of reach, so
