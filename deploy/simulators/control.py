@@ -6,6 +6,7 @@ use them, because every change has to be sent as application/json.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
@@ -18,6 +19,7 @@ from deploy.simulators.answers import Refusal, json_response, read_object
 from deploy.simulators.behaviour import MAX_DELAY_S, MODES
 from deploy.simulators.employees import Employee
 from deploy.simulators.state import DBS_LEVELS, DSP, ESR, REGISTRATION_STATUSES, Mode, World
+from passport_shared.service.clock import LOOK_EVERY_S
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 PERSON_SWITCHES = ("registration", "dbs_level", "leaver_on")
@@ -139,6 +141,8 @@ def _clock(world: World) -> Endpoint:
                 raise Refusal(422, "invalid_request", "advance_s is a whole number of seconds.")
             try:
                 world.clock.advance(seconds)
+                # Whoever looked a moment ago looks again before the caller goes on.
+                await asyncio.sleep(2 * LOOK_EVERY_S)
             except ValueError as error:
                 raise Refusal(409, "conflict", f"The clock was not moved: {error}.") from error
         now = world.clock.now().isoformat(timespec="seconds").replace("+00:00", "Z")
