@@ -18,9 +18,9 @@ from deploy.demo.tour.record import Tour
 from deploy.demo.tour.render import write
 from deploy.demo.trusts import PILOT
 from deploy.demo.wallets import WalletSaysNo
-from deploy.dev import clients
+from deploy.dev import starting
 from deploy.dev.management import Refused
-from deploy.dev.stack import INTERRUPTED, SIMULATORS, Stack, StackError, free_ports
+from deploy.dev.stack import INTERRUPTED, Stack, StackError, free_ports
 from passport_wallet.errors import WalletError
 
 FOLDER, TOUR = Path(".dev"), Path("out/tour")
@@ -52,7 +52,8 @@ def main() -> int:
 def tell(story: Story, stack: Stack) -> Path:
     """All chapters; returns the tour's page."""
     story.chapter("A network register starts, and with it issuer, verifier and the trusts' own systems")
-    known = start(story, stack)
+    known = starting.start(stack)
+    story.say("Three services, three databases, their own keys; all speak https.")
     tour = Tour(made_at=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC")  # noqa: TID251
     told = Pilot(story, stack, known, tour, travelling.today())
     story.chapter("Eight trusts join the network, and a ninth waits")
@@ -85,25 +86,6 @@ def tell(story: Story, stack: Stack) -> Path:
     touring.stored(told)
     tour.expectations = story.expected
     return write(tour, TOUR)
-
-
-def start(story: Story, stack: Stack) -> clients.Clients:
-    """Prepare and start everything; returns the first API clients."""
-    registry = stack.services["registry"]
-    for service in stack.services.values():
-        service.command("migrate")
-    registry.command("init", "--out", str(stack.folder / "trust.json"))
-    known = clients.create(stack)
-    registry.start()
-    stack.wait_ready("registry")
-    clients.register_services(stack, known.machine)
-    for name in ("issuer", "verifier"):
-        stack.services[name].start()
-        stack.wait_ready(name)
-    stack.simulators.start()
-    stack.wait_ready(SIMULATORS)
-    story.say("Three services, three databases, their own keys; all speak https.")
-    return known
 
 
 if __name__ == "__main__":

@@ -69,6 +69,23 @@ NINTH = Trust(
 )
 """Stuck on its data protection assessment."""
 
+SANDBOX_TRUSTS = (
+    Trust(
+        "SBX01",
+        "Sandbox Employing Trust",
+        "Sandbox Employing Trust",
+        "2026-09-01",
+        "Sandbox",
+        "QOP",
+        0,
+        0,
+        0,
+        0,
+    ),
+    Trust("SBX02", "Sandbox Host Trust", "Sandbox Host Trust", "2026-09-01", "Sandbox", "QOP", 0, 0, 0, 0),
+)
+"""For practice: one employs the people of fixed outcomes, the other receives them (docs/sandbox.md)."""
+
 F1_HEADER = (
     "Integrated Care Locality,Organisation Name,Registration Complete,HR User Training completed,"
     "ESR API set up,No. of Passports Issued,No. of Passports Verified"

@@ -1,4 +1,4 @@
-"""`make up`, `make down`, `make token`: a sandbox here, with the two trusts of the pilot enrolled."""
+"""`make up`, `make down`, `make token`: a sandbox here, with two trusts of the pilot and two for practice."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.demo import onboarding
+from deploy.demo import onboarding, placing
 from deploy.demo.story import Story, Unexpected
-from deploy.demo.trusts import CHRISTIE, MANCHESTER
-from deploy.dev import clients
+from deploy.demo.trusts import CHRISTIE, MANCHESTER, SANDBOX_TRUSTS
+from deploy.dev import clients, starting
 from deploy.dev.management import Refused
-from deploy.dev.stack import INTERRUPTED, PORTS, STOP_WITHIN_S, Stack, StackError
+from deploy.dev.stack import INTERRUPTED, PORTS, SIMULATORS, STOP_WITHIN_S, Stack, StackError
 
 FOLDER = Path(".dev")
 SANDBOX = FOLDER / "up"
@@ -47,32 +47,37 @@ def up() -> int:
     finally:
         if not started:
             stack.stop()
-    pids = {name: service.process.pid for name, service in stack.services.items() if service.process}
+    processes = {**stack.services, SIMULATORS: stack.simulators}
+    pids = {name: service.process.pid for name, service in processes.items() if service.process}
     (SANDBOX / "pids.json").write_text(json.dumps(pids))
     (SANDBOX / "ready").touch()
-    for name, service in stack.services.items():
-        print(f"{name:9} {service.url}")
+    for name, service in processes.items():
+        print(f"{name:10} {service.url}")
+    print(f"The tour of the pilot (after make demo): {stack.simulators.url}/tour")
+    print(f"Notices people would get: {stack.services['issuer'].url}/notices")
     print(f"TLS authority for curl: --cacert {stack.tls.ca}")
     print("An access token: make -s token S=issuer (or registry, verifier). Stop everything: make down")
     return 0
 
 
 def _start(stack: Stack, *, first: bool) -> None:
-    registry = stack.services["registry"]
-    for service in stack.services.values():
-        service.command("migrate")
+    known = starting.start(stack, first=first)
     if first:
-        registry.command("init", "--out", str(stack.folder / "trust.json"))
-        clients.create(stack)
-    for name, service in stack.services.items():
-        service.start()
-        stack.wait_ready(name)
-    if first:
-        known = clients.read(stack)
-        for trust in (CHRISTIE, MANCHESTER):
-            onboarding.join(Story(), stack, known, trust)
-        onboarding.agree(stack, known.machine)
-        onboarding.live(Story(), stack, known.machine)
+        _populate(stack, known)
+
+
+def _populate(stack: Stack, known: clients.Clients) -> None:
+    """Two trusts of the pilot, and the two of the sandbox, whose records count for nobody else."""
+    story = Story()
+    for trust in (CHRISTIE, MANCHESTER):
+        onboarding.join(story, stack, known, trust)
+    for trust in SANDBOX_TRUSTS:
+        onboarding.join(story, stack, known, trust, sandbox=True)
+    onboarding.agree(stack, known.machine)
+    onboarding.agree(stack, known.machine, SANDBOX_TRUSTS)
+    onboarding.live(story, stack, known.machine)
+    for trust in (MANCHESTER, SANDBOX_TRUSTS[1]):
+        placing.name_issuer(stack, known.machine, trust.ods)
 
 
 def down() -> int:
@@ -111,7 +116,8 @@ def _running() -> list[int]:
 def _is_ours(pid: int) -> bool:
     """Whether the process is alive and one of ours: numbers are used again after a restart."""
     try:
-        return b"passport-" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"passport-" in command or b"deploy.simulators" in command
     except OSError:
         with contextlib.suppress(OSError):
             os.kill(pid, 0)

@@ -219,6 +219,7 @@ def _simulators(folder: Path, files: tls.TlsFiles, port: int, allow: str) -> Ser
         "TLS_KEY_FILE": str(files.key.resolve()),
         "TLS_CA_FILE": str(files.ca.resolve()),
         "OUTBOUND_ALLOW": allow,
+        "TOUR": str(ROOT / "out" / "tour" / "index.html"),
     }
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PASSPORT_")}
     environment |= {f"PASSPORT_SIMULATORS_{key}": value for key, value in settings.items()}

@@ -49,9 +49,16 @@ def create_app(settings: Settings, *, outbound: Outbound | None = None) -> Starl
     async def ready(_request: Request) -> Response:
         return json_response({"status": "ready"})
 
+    async def tour(_request: Request) -> Response:
+        if settings.tour is None or not settings.tour.is_file():
+            raise Refusal(404, "not_found", "There is no tour yet: run make demo.")
+        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return Response(settings.tour.read_bytes(), media_type="text/html", headers=headers)
+
     app = Starlette(
         routes=[
             Route(READY_PATH, ready, methods=["GET"]),
+            Route("/tour", tour, methods=["GET"]),
             Route(TOKEN_PATH, admission.token, methods=["POST"]),
             *dsp.routes(world, admission),
             *esr.routes(world, admission),

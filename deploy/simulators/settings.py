@@ -21,6 +21,7 @@ class Settings:
     """Where to listen, what to show as one's own address, and where the few files lie.
 
     `folder` holds the clients file and the virtual wallets. `trust_file` names the network of those wallets.
+    `tour` is the page the demonstration wrote, served for whoever looks around.
     """
 
     public_url: str
@@ -32,6 +33,7 @@ class Settings:
     trust_file: Path | None = None
     outbound_allow: frozenset[str] = frozenset()
     clock_file: Path | None = None
+    tour: Path | None = None
 
     @property
     def clients_file(self) -> Path:
@@ -77,4 +79,5 @@ class Settings:
             trust_file=path(f"{PREFIX}TRUST_FILE"),
             outbound_allow=frozenset(part for part in allow.split(",") if part),
             clock_file=path(CLOCK_FILE),
+            tour=path(f"{PREFIX}TOUR"),
         )

@@ -18,7 +18,7 @@ import pytest_asyncio
 from deploy.demo import onboarding
 from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER
-from deploy.dev import clients
+from deploy.dev import starting
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack, free_ports
 from passport_testkit import node
@@ -40,14 +40,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     folder = tmp_path_factory.mktemp("stack")
     stack = Stack.prepare(folder, ports=free_ports())
     try:
-        for service in stack.services.values():
-            service.command("migrate")
-        registry = stack.services["registry"]
-        registry.command("init", "--out", str(folder / "trust.json"))
-        known = clients.create(stack)
-        for name, service in stack.services.items():
-            service.start()
-            stack.wait_ready(name)
+        known = starting.start(stack, simulators=False)
         story = Story()
         for trust in (CHRISTIE, MANCHESTER):
             onboarding.join(story, stack, known, trust)
