@@ -67,6 +67,7 @@ vectors: setup ## make our own test vectors again; nothing may change
 
 openapi: setup ## write docs/openapi/*.json
 	@for service in registry issuer verifier; do $(BIN)/passport-$$service openapi > docs/openapi/$$service.json || exit 1; done
+	@$(BIN)/python -m deploy.dev.staff_app > docs/openapi/staff-app.json
 
 documents: setup ## write the settings tables of the service READMEs anew
 	$(BIN)/python -m deploy.dev.documents

@@ -94,6 +94,11 @@ class Operation:
         return self.managed or any("application/problem+json" in one.get("content", {}) for one in answers)
 
     @property
+    def in_session(self) -> bool:
+        """Whether it belongs to a holder session, which no caller here has: 401 comes before all else."""
+        return "/holder/" in self.path and "401" in self.spec["responses"]
+
+    @property
     def secured(self) -> bool:
         """Whether it needs an access token of an API client."""
         return bool(self.spec.get("security"))

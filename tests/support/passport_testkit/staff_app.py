@@ -68,11 +68,15 @@ class StaffApp:
     ) -> httpx.Response:
         """A request in the session with a fresh proof; `changes` spoil the proof."""
         url = f"{self.entity_id}/holder/{path}"
+        headers = self.headers(method, url, token=token, **changes)
+        return await self.http.request(method, url, json=body, headers=headers)
+
+    def headers(self, method: str, url: str, *, token: str | None = None, **changes: Any) -> dict[str, str]:
+        """What a request in the session carries."""
         sent = token or self.token
         assert sent is not None, "open a session first"
         proof = self.proof(method, url, **{"access_token": sent, **changes})
-        headers = {"Authorization": f"DPoP {sent}", "DPoP": proof}
-        return await self.http.request(method, url, json=body, headers=headers)
+        return {"Authorization": f"DPoP {sent}", "DPoP": proof}
 
     async def read(self, path: str) -> dict[str, Any]:
         """What a resource says."""

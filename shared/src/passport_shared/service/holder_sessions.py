@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Index, MetaData, Table, Text, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from passport_shared.formats import jose, sd_jwt_structure
@@ -43,6 +44,23 @@ MAX_PRESENTATION_BYTES = 65_536
 MAX_TOKEN_CHARS = 200
 CHALLENGES = 'DPoP algs="ES256"'
 _EXPIRY = re.compile(r"[0-9a-f]{1,12}")
+
+
+class HandleConvertor(Convertor[str]):
+    """An id in the path of a session's resource: what cannot be one names nothing, whoever asks."""
+
+    regex = "[A-Za-z0-9_-]{1,64}"
+
+    def convert(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+
+register_url_convertor("handle", HandleConvertor())
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,16 @@ def routes() -> list[BaseRoute]:
         protocol_route(f"{below}/offers", _own(offers), methods=["GET"], name="holder_offers"),
         protocol_route(f"{below}/releases", _own(releases), methods=["GET"], name="holder_releases"),
         protocol_route(
-            f"{below}/releases/{{release_id}}", _own(release), methods=["GET"], name="holder_release"
+            f"{below}/releases/{{release_id:handle}}", _own(release), methods=["GET"], name="holder_release"
         ),
         protocol_route(
-            f"{below}/releases/{{release_id}}/agree", _own(agree), methods=["POST"], name="holder_agree"
+            f"{below}/releases/{{release_id:handle}}/agree",
+            _own(agree),
+            methods=["POST"],
+            name="holder_agree",
         ),
         protocol_route(
-            f"{below}/releases/{{release_id}}/withdraw",
+            f"{below}/releases/{{release_id:handle}}/withdraw",
             _own(withdraw),
             methods=["POST"],
             name="holder_withdraw",

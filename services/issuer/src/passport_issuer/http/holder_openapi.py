@@ -94,12 +94,14 @@ PATHS: dict[str, Any] = {
         "get": operation("One of them", "holder_release", _RELEASE, parameters=_RELEASE_ID),
     },
     "/{ods}/holder/releases/{release_id}/agree": {
-        "post": operation("I agree", "holder_agree", _RELEASE, parameters=_RELEASE_ID, conflict=_OVER),
+        "post": operation(
+            "I agree", "holder_release_agree", _RELEASE, parameters=_RELEASE_ID, conflict=_OVER
+        ),
     },
     "/{ods}/holder/releases/{release_id}/withdraw": {
         "post": operation(
             "I do not agree, or no longer",
-            "holder_withdraw",
+            "holder_release_withdraw",
             _RELEASE,
             parameters=_RELEASE_ID,
             conflict=_OVER,

@@ -35,7 +35,8 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 def surface(path: str) -> str:
     """Errors on these two addresses are problems, whoever refuses."""
-    return MANAGEMENT if _OURS.fullmatch(path) else default_surface(path)
+    ours = "/holder/" not in path and _OURS.fullmatch(path)
+    return MANAGEMENT if ours else default_surface(path)
 
 
 def routes() -> list[BaseRoute]:

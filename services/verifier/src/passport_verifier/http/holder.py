@@ -57,7 +57,7 @@ Act = Callable[[Holder], Awaitable[Response]]
 def routes() -> list[BaseRoute]:
     """The routes."""
     below = "/{ods}/holder"
-    one = f"{below}/moves/{{movement_id}}"
+    one = f"{below}/moves/{{movement_id:handle}}"
     return [
         protocol_route(f"{below}/challenge", challenge, methods=["POST"], name="holder_challenge"),
         protocol_route(f"{below}/sessions", open_session, methods=["POST"], name="holder_session"),

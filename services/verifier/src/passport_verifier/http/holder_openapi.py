@@ -178,9 +178,9 @@ PATHS: dict[str, Any] = {
     "/{ods}/holder/moves/{movement_id}": {
         "get": operation("One of them", "holder_move", _MOVE, parameters=_MOVE_ID),
     },
-    "/{ods}/holder/moves/{movement_id}/agree": {"post": _say("I agree", "holder_agree")},
-    "/{ods}/holder/moves/{movement_id}/decline": {"post": _say("I do not agree", "holder_decline")},
-    "/{ods}/holder/moves/{movement_id}/withdraw": {"post": _say("I no longer agree", "holder_withdraw")},
+    "/{ods}/holder/moves/{movement_id}/agree": {"post": _say("I agree", "holder_move_agree")},
+    "/{ods}/holder/moves/{movement_id}/decline": {"post": _say("I do not agree", "holder_move_decline")},
+    "/{ods}/holder/moves/{movement_id}/withdraw": {"post": _say("I no longer agree", "holder_move_withdraw")},
     "/{ods}/holder/sharing": {
         "get": operation(
             "What I shared here, when and for what", "holder_sharing", record(items=array(_SHARING))
