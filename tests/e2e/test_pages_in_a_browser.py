@@ -8,11 +8,11 @@ import re
 
 import pytest
 
-from deploy.demo import issuing, moving, people
 from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from passport_testkit import browser as browsers
 from passport_testkit.browser import NARROW, WIDE, Tab
+from passport_testkit.by_hand import issuing, moving, people
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 

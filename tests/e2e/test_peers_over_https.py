@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.demo import issuing, moving, people
 from deploy.demo.trusts import CHRISTIE
 from passport_shared.formats import sd_jwt
 from passport_testkit import node
+from passport_testkit.by_hand import issuing, moving, people
 from passport_testkit.keys import key, private_jwk
 
 pytestmark = [
@@ -94,6 +94,10 @@ async def present(network, peer, holder, collected, **more):
 
 async def test_npm_openid4vp_answers_and_host_hr_reads_the_decision(network, peer, holder, collected):
     request, answer = await present(network, peer, holder, collected)
+    seen = network.operator.get(
+        network.url("verifier"), f"{moving.BASE}/presentation-requests/{request['id']}"
+    )
+    assert seen["last_refusal"] is None
     assert (answer["status"], answer["responseMode"]) == (200, "direct_post.jwt")
     assert answer["client"]["prefix"] == "x509_hash"
     assert answer["client"]["name"]

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from deploy.demo import issuing, people
 from deploy.demo.trusts import CHRISTIE
 from passport_shared.formats import jose
 from passport_shared.formats.freshness import ISSUER_STATUS_LIST_CHANGE_PUBLISHED_WITHIN
 from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
 from passport_testkit import node
+from passport_testkit.by_hand import issuing, people
 from passport_testkit.keys import key, private_jwk
 
 pytestmark = [

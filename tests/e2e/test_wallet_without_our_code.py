@@ -22,8 +22,8 @@ from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 from sd_jwt.holder import SDJWTHolder
 
-from deploy.demo import issuing, moving, people
 from passport_shared.service.clock import SystemClock
+from passport_testkit.by_hand import issuing, moving, people
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 

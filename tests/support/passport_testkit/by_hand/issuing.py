@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.demo import people
-from deploy.demo.holder import Holder
-from deploy.demo.people import HR, Colleague
 from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
+from passport_testkit.by_hand import people
+from passport_testkit.by_hand.holder import Holder
+from passport_testkit.by_hand.people import HR, Colleague
 
 TYPES = 7
 

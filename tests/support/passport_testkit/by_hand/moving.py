@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.demo import people
-from deploy.demo.holder import Holder
 from deploy.demo.onboarding import URGENT
-from deploy.demo.people import Colleague
-from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev import register
 from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
+from passport_testkit.by_hand import people
+from passport_testkit.by_hand.people import Colleague
 
 HOST_HR = "hr-manchester-2c90"
 BASE = f"/api/v1/organisations/{MANCHESTER.ods}"
-
-
-@dataclass(frozen=True)
-class Decided:
-    """A movement with the decision that was shown last."""
-
-    movement_id: str
-    person: Colleague
-    decision: dict[str, Any]
-
-
-def urgent_list(
-    story: Story, stack: Stack, hr: ManagementClient, holder: Holder, person: Colleague = people.SURGEON
-) -> Decided:
-    """The whole of the first movement, up to the answer in plain words."""
-    verifier = stack.services["verifier"].url
-    movement_id = movement(stack, hr)
-    look_up(stack, hr, movement_id, person, "REGISTERED", licence=True)
-    story.say("Host HR has looked the surgeon up in the GMC's register itself: registered, with a licence.")
-    request = ask(stack, hr, movement_id)
-    said = holder.run("present", request["links"]["deep_link"], typed="y\n")
-    story.say("On the surgeon's phone:")
-    for line in said.splitlines():
-        story.say(f"  | {line}")
-    story.expect("Shared." in said, "the surgeon sees who asks, for what and which details, and says yes")
-    decision = settled(stack, hr, request["id"])
-    story.expect(
-        decision["result"] is None and decision["withheld"] == "AWAITING_PERSON",
-        "the answer is withheld until somebody has made sure that this is the person",
-    )
-    decision = hr.post(
-        verifier,
-        f"{BASE}/decisions/{decision['id']}/person-confirmation",
-        {"method": "DOCUMENT_ON_CALL", "actor": HOST_HR},
-    )
-    tell(story, decision)
-    result = decision["result"]
-    story.expect(result["outcome"] == "READY_WITH_CONDITIONS", "the outcome is READY_WITH_CONDITIONS")
-    conditions = [(one["rule"], one["subject"]) for one in result["conditions"]]
-    story.expect(conditions == [("R-12", "FS")], "the one condition is fire safety training, with a date")
-    story.expect(result["verified"], "every check of every credential held")
-    return Decided(movement_id, person, decision)
 
 
 def movement(stack: Stack, hr: ManagementClient) -> str:
@@ -131,20 +86,3 @@ def settled(stack: Stack, hr: ManagementClient, request_id: str) -> dict[str, An
 
     register.wait_until(arrived, "the decision")
     return found
-
-
-def tell(story: Story, decision: dict[str, Any]) -> None:
-    """Say a decision as host HR reads it."""
-    result = decision["result"]
-    story.say("Host HR reads:")
-    story.say(f"  | {result['text']['en-GB']}")
-    for finding in result["findings"]:
-        if finding["result"] in ("PASS", "NOT_NEEDED"):
-            continue
-        story.say(f"  | {finding['name']['en-GB']}: {finding['text']['en-GB']}")
-        if finding["who_can_fix"]:
-            story.say(f"  |   can be put right by: {finding['who_can_fix']['name']['en-GB']}")
-    for condition in result["conditions"]:
-        due = datetime.fromisoformat(condition["due"])
-        story.say(f"  | Condition: {condition['text']['en-GB']}")
-        story.say(f"  |   due {due:%A %d %B %Y, %H:%M} UTC; up to: {condition['owner_name']['en-GB']}")
