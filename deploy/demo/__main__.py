@@ -7,6 +7,7 @@ an error as soon as anything does not go as it must, and writes out/tour/index.h
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ FOLDER, TOUR = Path(".dev"), Path("out/tour")
 
 def main() -> int:
     """Run the demonstration; 0 only if every expectation held."""
+    # Whoever stops it politely gets what Ctrl-C gets: nothing is left running.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     shutil.rmtree(FOLDER / "demo", ignore_errors=True)
     stack = Stack.prepare(FOLDER / "demo", tls_folder=FOLDER, ports=free_ports())
     story = Story()
