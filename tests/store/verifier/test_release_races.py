@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -22,11 +22,12 @@ from passport_verifier.operations import (
     staff_agreements,
 )
 from passport_verifier.operations.approvals import NewApproval
-from passport_verifier.operations.movement_progress import refresh
+from passport_verifier.operations.movement_progress import catch_up, refresh
 from passport_verifier.operations.staff_agreements import Said
 from passport_verifier.rules.movement_state import Answer
 from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod
-from passport_verifier.store import release_requests
+from passport_verifier.store import approvals as approval_store
+from passport_verifier.store import release_requests, requests
 from passport_verifier.store.release_requests import ReleaseRequestState
 from passport_verifier.store.release_tables import approvals as approval_rows
 from passport_verifier.store.release_tables import licences
@@ -191,3 +192,19 @@ async def test_refreshing_again_changes_nothing_but_the_version(verifier: Verifi
     assert {k: v for k, v in after.items() if k not in changed} == {
         k: v for k, v in before.items() if k not in changed
     }
+
+
+async def test_an_answer_whose_process_died_is_followed_a_little_later(verifier: VerifierBench):
+    movement_id = (await verifier.movement())["id"]
+    asked = await verifier.made("/presentation-requests", {"movement_id": movement_id})
+    async with verifier.ctx.db.write() as conn:
+        request = await requests.get(conn, "R0A", asked["id"])
+        assert request is not None
+        said = staff_agreements.agreement_by_presenting(request, verifier.clock.now())
+        assert said is not None
+        await approval_store.add(conn, said)
+    assert await catch_up(verifier.ctx) == 0, "whoever wrote it may still be about to"
+    verifier.clock.advance(timedelta(seconds=11))
+    assert await catch_up(verifier.ctx) == 1
+    assert (await verifier.read(f"/movements/{movement_id}"))["state"] == "AGREED"
+    assert await catch_up(verifier.ctx) == 0

@@ -65,6 +65,7 @@ from passport_verifier.http.management import (
 )
 from passport_verifier.operations import rechecks, release_requests, status_lists
 from passport_verifier.operations.answers import retry_held
+from passport_verifier.operations.movement_progress import CATCH_UP_EVERY, catch_up
 from passport_verifier.operations.overrides import expire
 from passport_verifier.operations.placement_telling import tell_due
 from passport_verifier.operations.placements import erase as erase_placements
@@ -335,6 +336,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         Periodic(name="status.refresh", every=STATUS_EVERY, run=lambda: rechecks.refresh_and_recheck(ctx)),
         Periodic(name="requests.tidy", every=timedelta(seconds=5), run=tidy),
         Periodic(name="releases.pull", every=PULL_EVERY, run=lambda: pull_due(ctx)),
+        Periodic(name="movements.catch_up", every=CATCH_UP_EVERY, run=lambda: catch_up(ctx)),
         Periodic(name="overrides.expire", every=timedelta(seconds=30), run=lambda: expire(ctx)),
         Periodic(name="placements.tend", every=TEND_EVERY, run=lambda: tend_placements(ctx)),
         Periodic(name="placements.tell", every=TELL_EVERY, run=lambda: tell_due(ctx)),

@@ -8,6 +8,7 @@ stored by then, and writes, audits and tells the change; so whatever comes first
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +28,7 @@ from passport_verifier.rules.movement_state import (
     Progress,
     derive,
 )
-from passport_verifier.store import movements, releases
+from passport_verifier.store import approvals, movements, releases
 from passport_verifier.store.movements import Movement
 from passport_verifier.store.placements import PlacementState
 
@@ -71,6 +72,22 @@ async def refresh(
         await _changed(ctx, conn, movement, state, actor)
     await following.settle(ctx, conn, movement, state, found.shown, actor=actor)
     return state
+
+
+CATCH_UP_EVERY = timedelta(seconds=30)
+_AFTER = timedelta(seconds=10)
+_WITHIN = timedelta(days=1)
+
+
+async def catch_up(ctx: Context) -> int:
+    """Refresh movements whose answer was taken by a process that died before it refreshed them; how many."""
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        left = await approvals.not_followed(conn, since=now - _WITHIN, until=now - _AFTER)
+    for movement_id in left:
+        async with ctx.db.write() as conn:
+            await refresh(ctx, conn, movement_id, actor=ITSELF)
+    return len(left)
 
 
 async def progress(ctx: Context, conn: AsyncConnection, found: Standing) -> Progress:

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import RowMapping, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passport_verifier.rules.movement_state import Answer
+from passport_verifier.rules.movement_state import Answer, MovementState
 from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod
 from passport_verifier.store.release_tables import approvals
+from passport_verifier.store.tables import movements
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +97,30 @@ async def cover_opt_in(conn: AsyncConnection, movement_id: str, terms_version: i
     return bool((await conn.execute(query)).scalar_one_or_none())
 
 
+async def not_followed(
+    conn: AsyncConnection, *, since: datetime, until: datetime, limit: int = 100
+) -> list[str]:
+    """Movements somebody presented for whose state does not show it yet."""
+    query = (
+        select(approvals.c.movement_id)
+        .join(movements, movements.c.id == approvals.c.movement_id)
+        .where(
+            approvals.c.method == ApprovalMethod.PRESENTATION,
+            approvals.c.recorded_at > since,
+            approvals.c.recorded_at <= until,
+            approvals.c.terms_version == movements.c.terms_version,
+            movements.c.state == MovementState.REQUESTED,
+        )
+        .distinct()
+        .limit(limit)
+    )
+    return list((await conn.execute(query)).scalars())
+
+
 async def newest_of_many(
     conn: AsyncConnection, movement_ids: list[str]
 ) -> dict[str, dict[ApprovalKind, Approval]]:
-    """The same for the movements of a page, in one read."""
+    """The newest answer of each kind for several movements, in one read."""
     newest = (
         select(func.max(approvals.c.id))
         .where(approvals.c.movement_id.in_(movement_ids))

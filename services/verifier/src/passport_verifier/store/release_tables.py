@@ -42,6 +42,8 @@ approvals = Table(
     Column("recorded_at", UtcDateTime, nullable=False),
 )
 Index("ix_approvals_movement_id", approvals.c.movement_id, approvals.c.id)
+_presented = approvals.c.method == "PRESENTATION"
+Index("ix_approvals_presented", approvals.c.recorded_at, sqlite_where=_presented, postgresql_where=_presented)
 
 agreement_links = Table(
     "agreement_links",

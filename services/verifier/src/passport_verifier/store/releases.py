@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.wire.release import ReleaseState
@@ -82,18 +82,6 @@ async def newest_of(conn: AsyncConnection, movement_id: str) -> StoredRelease | 
     )
     row = (await conn.execute(query)).mappings().one_or_none()
     return _release(row) if row else None
-
-
-async def newest_of_many(conn: AsyncConnection, movement_ids: list[str]) -> dict[str, StoredRelease]:
-    """The same for the movements of a page, in one read."""
-    newest = (
-        select(releases.c.movement_id, func.max(releases.c.id).label("id"))
-        .where(releases.c.movement_id.in_(movement_ids))
-        .group_by(releases.c.movement_id)
-        .subquery()
-    )
-    rows = (await conn.execute(select(releases).join(newest, newest.c.id == releases.c.id))).mappings()
-    return {found.movement_id: found for found in map(_release, rows)}
 
 
 async def tell_mismatch(conn: AsyncConnection, release_id: str, decision_id: str) -> bool:

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _LIVE = sa.text("state IN ('COMPOSED', 'REQUESTED', 'ANSWERED')")
+_PRESENTED = sa.text("method = 'PRESENTATION'")
 _IN_FORCE = sa.text("state = 'IN_FORCE'")
 
 
@@ -64,6 +65,13 @@ def _approvals() -> None:
         *_of_movement("approvals"),
     )
     op.create_index("ix_approvals_movement_id", "approvals", ["movement_id", "id"])
+    op.create_index(
+        "ix_approvals_presented",
+        "approvals",
+        ["recorded_at"],
+        sqlite_where=_PRESENTED,
+        postgresql_where=_PRESENTED,
+    )
     op.create_table(
         "agreement_links",
         *_movement(),
