@@ -118,7 +118,7 @@ async def office(databases: FreshDatabases, folder: Path, **settings: Any) -> As
     )
     async with client_of(app, base_url=PUBLIC_URL) as http:
         bench.ctx = app.state.context
-        tokens = {"nobody": {}}
+        tokens: dict[str, dict[str, str]] = {"nobody": {}}
         for name, kit in KITS.items():
             token = await access_token(http, kit, PUBLIC_URL, bench.clock.now())
             tokens[name] = {"Authorization": f"Bearer {token}"}
@@ -298,7 +298,8 @@ async def test_a_trusts_client_reads_what_its_trust_reported(databases: FreshDat
         own = (await o.call("GET", f"{FACTS}?limit=200", by="christie")).json()["items"]
         assert {fact["organisation"] for fact in own} == {RBV}
         assert (await o.call("GET", f"{FACTS}?organisation=R0A", by="christie")).json()["items"] == []
-        pages, cursor = [], ""
+        pages: list[Any] = []
+        cursor: str | None = ""
         while cursor is not None:
             page = (
                 await o.call("GET", f"{FACTS}?limit=7&organisation=R0A{cursor and f'&cursor={cursor}'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -153,7 +153,7 @@ async def test_writers_at_the_same_time_lose_and_double_nothing(bench: RegistryB
     events = live()
     rivals = [events[place % len(events)] for place in range(4 * len(events))]
     batches = [[*reversed(imported())], imported(), [*imported()[20:], *imported()[:20]]]
-    works = [
+    works: list[Callable[[], object]] = [
         *(partial(take, bench, event) for event in rivals),
         *(partial(bring_in, bench, b) for b in batches),
     ]

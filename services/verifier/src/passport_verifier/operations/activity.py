@@ -40,7 +40,7 @@ async def emit_confirmed(ctx: Context, conn: AsyncConnection, decision: Decision
             "verified_at": at,
         },
     )
-    steps = {
+    steps: dict[str, tuple[datetime | None, datetime | None]] = {
         Step.REQUEST_TO_PRESENTED: (request.created_at if request else None, decision.received_at),
         Step.PRESENTED_TO_DECIDED: (decision.received_at, decision.decided_at),
         Step.DECIDED_TO_CONFIRMED: (decision.decided_at, at),
