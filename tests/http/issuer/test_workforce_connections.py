@@ -156,7 +156,9 @@ REFUSED = [
 async def test_what_can_never_work_is_refused(
     connected: IssuerBench, workforce: Workforce, changes: dict[str, object], field: str
 ) -> None:
-    body = workforce.connection("LMS", **{"base_url": "https://systems.example/dsp", **changes})
+    body: dict[str, object] = workforce.connection(
+        "LMS", **{"base_url": "https://systems.example/dsp", **changes}
+    )
     refused = problem(await connected.call("POST", "/connections", body), 422, "invalid_request")
     assert refused["field"] == field
     assert "10.0.0.7" not in refused["detail"]

@@ -42,7 +42,9 @@ async def publish(
     media_type: str = MEDIA_TYPE,
 ) -> httpx.Response:
     body = json.dumps(EVENT if event is None else event).encode() if content is None else content
-    headers = {"Content-Type": media_type.encode()} | ({"apikey": key.encode()} if key is not None else {})
+    headers = {b"Content-Type": media_type.encode()}
+    if key is not None:
+        headers[b"apikey"] = key.encode()
     return await issuer.http.post("/dsp-api/events", content=body, headers=headers)
 
 
@@ -111,7 +113,7 @@ def without(member: str) -> dict[str, Any]:
     return {name: value for name, value in EVENT.items() if name != member}
 
 
-INVALID = [
+INVALID: list[tuple[Any, str]] = [
     *[(without(member), member) for member in EVENT],
     ({**EVENT, "specversion": "0.3"}, "specversion"),
     ({**EVENT, "specversion": 1.0}, "specversion"),

@@ -67,7 +67,9 @@ async def test_two_of_one_name_are_two_candidates(connected: IssuerBench, workfo
     assert by_id["differences"] is None
     [by_post] = await searched(connected, connection_id, assignment_number="20391234", staff_id=staff_id)
     assert by_post["person_id"] == SURGEON_ID
-    assert await searched(connected, connection_id, person_id="unknown") == []
+    for no_one in ("unknown", "..", ".", "a/b", "?x=1"):
+        assert await searched(connected, connection_id, person_id=no_one) == []
+    assert not [path for path in workforce.seen if "/.." in path or "?x" in path]
     refused = await connected.call("POST", f"/connections/{connection_id}/search", {"actor": HR})
     problem(refused, 422, "invalid_request")
 

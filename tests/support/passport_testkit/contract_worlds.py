@@ -408,6 +408,7 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
         systems.hire()
         connection_id = await systems.linked(bench, staff_id, "ESR")
         gathering = await bench.made(f"{below}/gather", {"actor": "hr-4711"})
+        connected = "/api/v1/organisations/{ods}/connections/{connection_id}"
         body = placement_body(key("a visitor's wallet").public)
         visit = await bench.call("PUT", f"/placements/{MOVEMENT_ID}", body)
         assert visit.status_code == 200, visit.text
@@ -416,6 +417,10 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
             "kind": "svg",
             "movement_id": MOVEMENT_ID,
             "connection_id": connection_id,
+            # What changes a connection has its own, and what removes one meets a person linked through it:
+            # the linked one goes on leading to a system that answers.
+            f"{connected} connection_id": await systems.connect(bench, "RECRUITMENT"),
+            f"{connected}/remove connection_id": await systems.linked(bench, other, "LMS"),
             "gathering_id": gathering["id"],
             "release_id": str(asked["release_uri"]).rpartition("/")[2],
             "report_id": report_id,

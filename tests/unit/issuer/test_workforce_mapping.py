@@ -53,7 +53,7 @@ def reading(system_type: SystemType = SystemType.ESR, **changes: Any) -> Reading
     return Reading(**{**values, **changes})
 
 
-def esr(person: dict[str, Any] | None = None, **lists: list[Any]) -> list[Any]:
+def esr(person: dict[str, Any] | None = None, /, **lists: Any) -> list[Any]:
     """Findings of ESR records, the person's own left out unless changed."""
     values: dict[str, Any] = {
         "person_id": "1",

@@ -8,7 +8,7 @@ are searched with and without. There is no feed: such a system sends thin events
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from passport_issuer.clients.workforce import (
     Wanted,
     WorkforceError,
     WorkforceReason,
+    segment,
 )
 from passport_issuer.rules.workforce import Change, ForeignPerson, ForeignRecords
 from passport_issuer.rules.workforce_dsp import LIST, person_of
@@ -82,7 +83,7 @@ class DspApi:
             yield page
 
     def _employee(self, person_id: str) -> str:
-        return f"{self._root}/employees/{quote(person_id, safe='')}"
+        return f"{self._root}/employees/{segment(person_id)}"
 
 
 def _queries(wanted: Wanted) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +19,7 @@ from passport_issuer.clients.workforce import (
     Wanted,
     WorkforceError,
     WorkforceReason,
+    segment,
 )
 from passport_issuer.rules import workforce
 from passport_issuer.rules.workforce import ForeignPerson, ForeignRecords
@@ -99,7 +100,7 @@ class EsrPort:
                 return
 
     def _person(self, person_id: str) -> str:
-        return f"{self._root}/persons/{quote(person_id, safe='')}"
+        return f"{self._root}/persons/{segment(person_id)}"
 
     async def _pages(self, url: str, query: dict[str, str]) -> list[Any]:
         found: list[Any] = []

@@ -22,6 +22,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import httpx
 
@@ -146,6 +147,17 @@ def decoded(answer: Response, max_bytes: int) -> JsonValue:
         return loads(answer.body, max_bytes=max_bytes)
     except StrictError:
         raise WorkforceError(WorkforceReason.GARBAGE) from None
+
+
+def segment(person_id: str) -> str:
+    """An identifier as one segment of a path.
+
+    Raises:
+        WorkforceError: NOT_FOUND, for dots that would lead elsewhere in the system.
+    """
+    if person_id in (".", ".."):
+        raise WorkforceError(WorkforceReason.NOT_FOUND)
+    return quote(person_id, safe="")
 
 
 def failed(error: OutboundError) -> WorkforceError:
