@@ -163,9 +163,10 @@ def test_any_proof_is_accepted_for_its_own_request_alone(
     proof = dpop_proof(KEY, htm=htm, htu=uri, iat=NOW - timedelta(seconds=age), access_token=token)
     said = read_dpop_proof(proof, htm=htm, htu=uri, now=NOW, access_token=token)
     assert said.jkt == KEY.kid
+    right: dict[str, Any] = {"htm": htm, "htu": uri, "now": NOW, "access_token": token}
     for wrong in ({"htm": "PATCH"}, {"htu": f"{uri}x"}, {"access_token": f"{token}x"}):
         with pytest.raises(DpopError):
-            read_dpop_proof(proof, **{"htm": htm, "htu": uri, "now": NOW, "access_token": token, **wrong})
+            read_dpop_proof(proof, **{**right, **wrong})
 
 
 @settings(max_examples=100)
