@@ -61,7 +61,7 @@ def invite(stack: Stack, operator: ManagementClient, trust: Trust, *, sandbox: b
         {
             "ods_code": trust.ods,
             "name": trust.name,
-            "aliases": [trust.printed],
+            "aliases": list(trust.aliases),
             "locality": trust.locality,
             "icb": trust.icb,
             "contacts": {

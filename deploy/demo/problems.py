@@ -150,19 +150,15 @@ def registration_lapses(pilot: Pilot) -> None:
     http.put(person, json={"registration": "LAPSED"}).raise_for_status()
     pilot.story.say("At home the registration lapses; nobody tells the host. An hour passes.")
     http.post(f"{pilot.stack.simulators.url}/control/clock", json={"advance_s": 3_700}).raise_for_status()
-    told: list[dict[str, Any]] = []
 
-    def alerted() -> bool:
-        page = journey.hr.get(
-            journey.verifier, f"{journey.host}/alerts?acknowledged=false&movement_id={journey.movement_id}"
-        )
-        told[:] = [one for one in page["items"] if one["urgent"]]
-        return bool(told)
+    def held() -> bool:
+        return bool(journey.get("/placement")["on_hold"])
 
-    register.wait_until(alerted, "the host's alert")
-    pilot.story.expect(told, "the host is alerted within the promised time, by its own checks")
-    placement = journey.get("/placement")
-    pilot.story.expect(placement["on_hold"], "and the placement is on hold")
+    register.wait_until(held, "the hold of the placement")
+    pilot.story.expect(held(), "the host's own checks find it: the placement is on hold")
+    alerts = f"{journey.host}/alerts?acknowledged=false&movement_id={journey.movement_id}"
+    told = [one for one in journey.hr.get(journey.verifier, alerts)["items"] if one["urgent"]]
+    pilot.story.expect(told, "and the host is alerted, with what to do now")
     words = [alert["text"]["en-GB"] for alert in told if alert["text"]]
     findings = [finding["en-GB"] for alert in told for finding in alert["findings"]]
     pilot.story.expect(

@@ -32,19 +32,26 @@ class Trust:
     verified: int
     imported_issued: int
     imported_verified: int
+    also: tuple[str, ...] = ()
+    """Other names the report prints for it, as in table F2."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Every name the report prints for it that is not its own."""
+        return tuple(name for name in (self.printed, *self.also) if name != self.name)
 
 
 CHRISTIE = Trust(
     "RBV", "The Christie NHS Foundation Trust", "The Christie NHS Foundation Trust", "2021-07-20",
-    GM, "QOP", 12, 10, 10, 10,
+    GM, "QOP", 12, 10, 10, 10, ("The Christie",),
 )  # fmt: skip
 MANCHESTER = Trust(
     "R0A", "Manchester University NHS Foundation Trust", "Manchester University Foundation Trust (MFT)",
-    "2021-11-08", GM, "QOP", 14, 6, 7, 5,
+    "2021-11-08", GM, "QOP", 14, 6, 7, 5, ("Manchester Foundation Trust",),
 )  # fmt: skip
 NORTHERN_CARE = Trust(
     "RM3", "Northern Care Alliance NHS Foundation Trust", "Northern Care Alliance (NCA)", "2021-09-03",
-    GM, "QOP", 1, 10, 1, 2,
+    GM, "QOP", 1, 10, 1, 2, ("Northern Care Alliance",),
 )  # fmt: skip
 
 PILOT: tuple[Trust, ...] = (
