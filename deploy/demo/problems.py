@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +13,12 @@ from deploy.demo.pilot import Pilot
 from deploy.demo.tour.record import Problem
 from deploy.demo.wallets import OwnWallet, PersonWallet, WalletSaysNo
 from deploy.dev import register
+from deploy.dev.management import Refused
 from deploy.simulators.people import TWICE
 from passport_wallet.errors import Refusal, WalletError
 from passport_wallet.wallet import Wallet
 
-A_MINUTE_ON = 61
+AGAIN = 5
 
 
 def nobody_is_merged(pilot: Pilot) -> None:
@@ -115,8 +118,6 @@ def two_people(pilot: Pilot) -> None:
             contents, credentials=(*mine, *added), keys={**contents.keys, **theirs.keys}
         )
         await wallet.share(await wallet.read_request(request["links"]["deep_link"]))
-
-    import asyncio
 
     code = None
     try:
@@ -245,12 +246,21 @@ def over_asking(pilot: Pilot) -> None:
 
 def _ask(pilot: Pilot, key: str) -> dict[str, Any]:
     journey = pilot.journeys[key]
-    made: dict[str, Any] = journey.hr.post(
-        journey.verifier,
-        f"{journey.host}/presentation-requests",
-        {"movement_id": journey.movement_id, "channel": "VIDEO", "actor": actors.hr(journey.person.host_ods)},
-    )
-    return made
+    body = {
+        "movement_id": journey.movement_id,
+        "channel": "VIDEO",
+        "actor": actors.hr(journey.person.host_ods),
+    }
+    path = f"{journey.host}/presentation-requests"
+    for _ in range(AGAIN):
+        try:
+            return dict(journey.hr.post(journey.verifier, path, body))
+        except Refused as refusal:
+            # The ongoing checks may be looking at the movement at this very moment.
+            if refusal.code != "conflict":
+                raise
+            time.sleep(1)
+    return dict(journey.hr.post(journey.verifier, path, body))
 
 
 def _newest_decision(pilot: Pilot, key: str) -> str:

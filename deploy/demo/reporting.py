@@ -57,7 +57,7 @@ def arrived(stack: Stack, operator: ManagementClient, *, issued: int, verified: 
     """Wait until the facts of issuer and verifier have reached the registry."""
 
     def there() -> bool:
-        live = {figure["key"]: figure["value"] for figure in report(stack, operator, "F1")["figures"]}
+        live = {figure["key"]: figure["value"] for figure in report(stack, operator, "f1")["figures"]}
         return bool(live["issued"] >= issued and live["verified"] >= verified)
 
     register.wait_until(there, "the activity of issuer and verifier at the registry")
@@ -79,7 +79,7 @@ def check(
     story: Story, stack: Stack, operator: ManagementClient
 ) -> tuple[list[Table], list[tuple[str, str, str]]]:
     """Hold both tables and their oracles to the printed report (domain model, report tables)."""
-    f1, f2 = printed(stack, operator, "F1"), printed(stack, operator, "F2")
+    f1, f2 = printed(stack, operator, "f1"), printed(stack, operator, "f2")
     ours = {row[1]: row for row in f1[1:]}
     rows = [ours.get(trust.printed, []) for trust in PILOT]
     story.expect(",".join(f1[0]) == F1_HEADER, "table F1 has the columns the pilot printed")
@@ -98,7 +98,7 @@ def check(
         sum(row[6] != "0" for row in rows) == 7,
         "seven have verified: not every trust, as the report's text has it",
     )
-    told = report(stack, operator, "F1")
+    told = report(stack, operator, "f1")
     live = {column: sum(row[column] for row in told["rows"]) for column in ("issued_live", "verified_live")}
     story.expect(
         live == {"issued_live": 9, "verified_live": 9},
@@ -108,11 +108,11 @@ def check(
     story.expect(
         [tuple(row) for row in f2[1:]] == list(PRINTED_F2), "and the four lines it printed, word for word"
     )
-    uses = report(stack, operator, "F2")
+    uses = report(stack, operator, "f2")
     story.expect(
         sum(row["passports"] for row in uses["rows"]) == 9, "nine passports in four professional groups"
     )
-    avoided = report(stack, operator, "R5")
+    avoided = report(stack, operator, "r5")
     honorary = _figure(avoided, "honorary_contracts")
     story.expect(honorary == 4, "four honorary contracts were not needed")
     _consistent(story, stack, operator)
@@ -144,7 +144,7 @@ def check(
 
 
 def _consistent(story: Story, stack: Stack, operator: ManagementClient) -> None:
-    matrix = report(stack, operator, "R3")
+    matrix = report(stack, operator, "r3")
     story.expect(matrix["n"] == 40, "the matrix of employing and host trusts counts the same forty")
     issued = {trust.ods: trust.issued for trust in PILOT}
     verified = {trust.ods: trust.verified for trust in PILOT}
@@ -155,8 +155,8 @@ def _consistent(story: Story, stack: Stack, operator: ManagementClient) -> None:
         and verified[MANCHESTER.ods] >= 1
     )
     story.expect(fits, "and F2 fits into F1, trust by trust")
-    for name in ("R1", "R2", "R4"):
-        story.expect(report(stack, operator, name)["rows"], f"report {name} is made")
+    for name in ("r1", "r2", "r4"):
+        story.expect(report(stack, operator, name)["rows"], f"report {name.upper()} is made")
 
 
 def _figure(told: dict[str, Any], key: str) -> Any:
