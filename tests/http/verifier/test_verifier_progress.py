@@ -311,6 +311,9 @@ async def test_a_link_that_was_made_is_made_again_with_the_same_key(verifier: Ve
     one = await verifier.call("POST", path, {"actor": HR}, headers=headers)
     two = await verifier.call("POST", path, {"actor": HR}, headers=headers)
     assert one.json() == two.json()
+    assert one.json()["page"].startswith("https://verifier.example/R0A/a/")
+    read = await verifier.read(f"{path}/{one.json()['id']}")
+    assert read == {**one.json(), "page": None}, "whoever has the link can answer: it is not shown again"
 
 
 async def test_hr_records_an_agreement_for_urgent_moves_only(verifier: VerifierBench):

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from passport_shared.service.routes import management_router
-from passport_verifier.context import Context
 from passport_verifier.errors import NotFound
 from passport_verifier.http.management.common import (
     PREFIX,
@@ -26,6 +25,7 @@ from passport_verifier.store.agreement_links import AgreementLink
 router: APIRouter = management_router(
     f"{PREFIX}/movements/{{movement_id}}/agreement-links", tags=["approvals"]
 )
+Reader = Annotated[Access, Depends(access("approvals:read"))]
 Writer = Annotated[Access, Depends(access("approvals:write"))]
 
 
@@ -40,7 +40,9 @@ class LinkView(ApiModel):
 
     id: str
     movement_id: str
-    page: str | None = Field(description="What to send; null once it is used or has run out.")
+    page: str | None = Field(
+        description="What to send to the staff member: only for who makes it, while it can be used."
+    )
     terms_version: int
     created_at: datetime
     created_by: ActorView
@@ -48,12 +50,11 @@ class LinkView(ApiModel):
     used_at: datetime | None
 
 
-async def _view(ctx: Context, link: AgreementLink) -> LinkView:
-    usable = link.open_at(ctx.clock.now())
+def _view(link: AgreementLink, page: str | None = None) -> LinkView:
     return LinkView(
         id=link.id,
         movement_id=link.movement_id,
-        page=await operations.page_url(ctx, link) if usable else None,
+        page=page,
         terms_version=link.terms_version,
         created_at=link.created_at,
         created_by=ActorView(**link.created_by),
@@ -74,13 +75,15 @@ async def create_agreement_link(
     response.headers["Location"] = (
         f"/api/v1/organisations/{who.ods}/movements/{movement_id}/agreement-links/{made.resource_id}"
     )
-    return await _view(ctx, await operations.get(ctx, who.ods, made.resource_id))
+    link = await operations.get(ctx, who.ods, made.resource_id)
+    usable = link.open_at(ctx.clock.now())
+    return _view(link, await operations.page_url(ctx, link) if usable else None)
 
 
 @router.get("/{link_id}", summary="Read a link")
-async def read_agreement_link(movement_id: IdPath, link_id: IdPath, who: Writer, ctx: Ctx) -> LinkView:
-    """Whether a link was used."""
+async def read_agreement_link(movement_id: IdPath, link_id: IdPath, who: Reader, ctx: Ctx) -> LinkView:
+    """Whether a link was used. It is not shown again: whoever has it can answer."""
     link = await operations.get(ctx, who.ods, link_id)
     if link.movement_id != movement_id:
         raise NotFound
-    return await _view(ctx, link)
+    return _view(link)
