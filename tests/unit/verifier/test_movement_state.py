@@ -68,7 +68,7 @@ ACTIVE = replace(RUNNING, current=MovementState.ACTIVE)
         (replace(NOTHING, staff=Answer.DECLINED), "DECLINED"),
         (replace(NOTHING, release=ReleaseStanding.DECLINED), "DECLINED"),
         (replace(READY, host_declined=True), "DECLINED"),
-        *((replace(RUNNING, current=state), state) for state in OVER),
+        *((replace(RUNNING, current=state), state) for state in sorted(OVER)),
     ],
 )
 def test_a_state_follows_from_what_was_said(progress: Progress, state: str):
