@@ -191,7 +191,7 @@ async def test_only_the_trusts_own_people_reach_it(connected: IssuerBench, workf
     stranger = other_trust(connected, kind=ClientKind.PERSON)
     for method, path in (("GET", ""), ("POST", "/test"), ("POST", "/event-key"), ("POST", "/remove")):
         url = f"/api/v1/organisations/R0A/connections/{connection_id}{path}"
-        body = {} if method == "POST" else None
+        body: dict[str, Any] | None = {} if method == "POST" else None
         problem(await connected.call(method, url, body, client=stranger), 404, "not_found")
     nobody = await connected.call("POST", f"/connections/{connection_id}/test", {})
     problem(nobody, 422, "invalid_request")
