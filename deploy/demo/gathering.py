@@ -139,9 +139,7 @@ def gather(employer: Employer, staff_id: str) -> Record:
         raise Unexpected(f"a source was not read: {failed}")
     accepted = [one["id"] for one in read["items"] if one["state"] in ("NEW", "CHANGED")]
     record = Record(staff_id, applied=len(accepted))
-    record.not_usable = [
-        f"{one['key']}: {one['detail']}" for one in read["items"] if one["state"] == "NOT_USABLE"
-    ]
+    record.not_usable = [one["detail"] for one in read["items"] if one["state"] == "NOT_USABLE"]
     record.not_held = [one["type"] for one in read["not_held"]]
     if accepted:
         employer.post(f"/staff/{staff_id}/gatherings/{read['id']}/apply", {"items": accepted})

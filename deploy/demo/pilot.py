@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -16,6 +17,7 @@ from deploy.demo.wallets import AnyWallet, OwnWallet, PersonWallet
 from deploy.dev.clients import Clients
 from deploy.dev.stack import Stack
 from deploy.simulators.people import PILOT, PilotPerson
+from passport_shared.wire import catalogue
 
 TYPES = 7
 OWN_WALLETS = ("surgeon", "dietitian")
@@ -55,8 +57,13 @@ def gather(pilot: Pilot) -> None:
         complete += record.not_held == ["StaffIdentity"] or not record.not_held
         name = f"{person.hire.given_name} {person.hire.family_name}, {TRUST_NAMES[person.employing_ods]}"
         lines = [f"{record.applied} records read from staff record and learning system, accepted by HR"]
-        lines += [f"Not used: {line}" for line in record.not_usable]
-        lines += [f"Not held yet: {kind}" for kind in record.not_held]
+        lines += [
+            f"Not used, {count} of what was read: {why}" for why, count in Counter(record.not_usable).items()
+        ]
+        lines += [
+            f"Not held yet: {catalogue.TYPES[kind].display['en-GB']['name']}; it takes the appointment"
+            for kind in record.not_held
+        ]
         pilot.tour.gathered.append((name, lines))
     pilot.story.expect(
         complete == len(PILOT), "all nine lack nothing but the appointment at which they are seen"
@@ -109,7 +116,7 @@ def _travel(pilot: Pilot, journey: Journey, tale: MovementTale) -> None:
         decision["result"] is None and decision["withheld"] == "AWAITING_PERSON",
         f"{journey.full_name}: the answer is withheld until somebody has made sure of the person",
     )
-    shown = travelling.confirm(journey, decision)
+    shown = travelling.confirm(journey, decision, tale)
     outcome = shown["result"]["outcome"]
     pilot.story.say(f"{journey.full_name}: {shown['result']['text']['en-GB']}.")
     if journey.person.key == "radiologist_3":
@@ -167,7 +174,7 @@ def _put_right(pilot: Pilot, journey: Journey, tale: MovementTale) -> str:
     )
     journey.tale.steps.append("Employing HR read the new DBS check and issued that one record again.")
     decision = travelling.show(journey, tale)
-    shown = travelling.confirm(journey, decision)
+    shown = travelling.confirm(journey, decision, tale)
     held = [one["type"] for one in journey.wallet.held()] if isinstance(journey.wallet, PersonWallet) else []
     pilot.story.expect(
         sorted(set(held)) == sorted(held), "the wallet holds every record once: nothing was issued twice"

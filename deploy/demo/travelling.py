@@ -17,6 +17,7 @@ from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
 from deploy.simulators.people import PilotPerson
 
+STANDING_RULES = ("R-01", "R-02", "R-03")
 CONFIRM_S, READ_AND_AGREE_S, INDUCTION_S = 35, 50, 40 * 60
 
 
@@ -32,6 +33,7 @@ class Journey:
     tale: PersonTale
     movement_id: str = ""
     decision: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -126,9 +128,9 @@ def show(journey: Journey, tale: MovementTale) -> dict[str, Any]:
     shared = journey.wallet.present(request["links"]["deep_link"])
     journey.took("Wallet and verifier: shown, checked, decided", shared.seconds)
     decision = settled(journey, request["id"])
-    if not tale.asked:
+    if not tale.purpose:
         tale.purpose = request["purpose_text"]["en-GB"]
-        tale.asked = _asked(shared.said)
+    journey.shared = shared.said
     return decision
 
 
@@ -147,7 +149,7 @@ def settled(journey: Journey, request_id: str) -> dict[str, Any]:
     return found
 
 
-def confirm(journey: Journey, decision: dict[str, Any]) -> dict[str, Any]:
+def confirm(journey: Journey, decision: dict[str, Any], tale: MovementTale) -> dict[str, Any]:
     """Host HR confirms on the call that this is the person; only now the answer is shown."""
     journey.took("Host HR makes sure of the person on the call", CONFIRM_S, SIMULATED)
     shown: dict[str, Any] = journey.hr.post(
@@ -157,6 +159,8 @@ def confirm(journey: Journey, decision: dict[str, Any]) -> dict[str, Any]:
     )
     journey.decision = shown
     journey.tale.answers.append(told(shown))
+    if not tale.asked:
+        tale.asked = _asked(journey.shared, shown["result"])
     return shown
 
 
@@ -255,16 +259,30 @@ def state(journey: Journey) -> str:
     return str(journey.get("")["state"])
 
 
-def _asked(shared: dict[str, Any]) -> list[Asked]:
-    return [
-        Asked(
+def _asked(shared: dict[str, Any], decision: dict[str, Any]) -> list[Asked]:
+    """What the wallet said was asked, one line a record, with what the host needs it for."""
+    needs: dict[str, set[str]] = {}
+    for finding in decision["findings"]:
+        if finding["rule"] not in STANDING_RULES and finding["credential"]:
+            needs.setdefault(finding["credential"], set()).add(finding["need"])
+    lines: dict[str, Asked] = {}
+    for one in shared["asked"]:
+        before = lines.get(one["type"])
+        lines[one["type"]] = Asked(
             record=one["name"],
-            details=one["details"],
-            needed=one["type"],
-            shown=bool(one["shared"]),
+            details=list(dict.fromkeys([*(before.details if before else ()), *one["details"]])),
+            needed=_needed(needs.get(one["type"], set())),
+            shown=bool(one["shared"]) or bool(before and before.shown),
         )
-        for one in shared["asked"]
-    ]
+    return list(lines.values())
+
+
+def _needed(needs: set[str]) -> str:
+    if needs == {"ASSURANCE"}:
+        return "may follow after the start, as a condition"
+    if "ASSURANCE" in needs:
+        return "the start; some of it may follow as a condition"
+    return "the start"
 
 
 def today() -> date:
