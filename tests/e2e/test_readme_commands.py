@@ -48,7 +48,7 @@ def test_the_tour_does_what_the_readme_says():
     finally:
         shell("make down")
     register, passport, check, refused, appointment, offer = answers
-    assert {entry["ods_code"] for entry in register["items"]} == {"RBV", "R0A"}
+    assert {entry["ods_code"] for entry in register["items"]} == {"RBV", "R0A", "SBX01", "SBX02"}
     assert passport["not_held"]
     assert check["check_type"] == "RTW"
     assert refused["status"] == 422
