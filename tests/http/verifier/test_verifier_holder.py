@@ -188,6 +188,38 @@ async def test_a_credential_nobody_trusts_opens_nothing(verifier: VerifierBench)
     assert (await refusal(answer))[0] == "invalid_grant"
 
 
+async def _home_becomes(verifier: VerifierBench, change: str) -> None:
+    getattr(verifier.registry, change)(verifier.home.entity_id)
+    verifier.clock.advance(timedelta(seconds=31))
+    await verifier.refresh()
+
+
+@pytest.mark.parametrize("change", ["compromise", "make_sandbox", "leave"])
+async def test_a_record_whose_issuer_is_not_relied_on_opens_nothing(
+    verifier: VerifierBench, change: str
+) -> None:
+    """What would be refused as evidence is no proof of whose session it is either."""
+    person, _ = await shared(verifier)
+    await _home_becomes(verifier, change)
+    error, description = await refusal(await app_of(verifier, person).open())
+    assert (error, "not relied on" in description) == ("invalid_grant", True), description
+
+
+async def test_a_suspended_issuers_people_may_still_look(verifier: VerifierBench) -> None:
+    person, _ = await shared(verifier)
+    await _home_becomes(verifier, "suspend")
+    assert (await app_of(verifier, person).open()).status_code == 200
+
+
+async def test_a_status_nobody_knows_opens_nothing(verifier: VerifierBench) -> None:
+    person, _ = await shared(verifier)
+    verifier.home.list.set(person.held["StaffIdentity"].idx, 3)
+    verifier.clock.advance(timedelta(minutes=6))
+    await verifier.refresh_statuses()
+    error, description = await refusal(await app_of(verifier, person).open())
+    assert (error, "no longer valid" in description) == ("invalid_grant", True)
+
+
 async def test_status_decides_who_may_look(verifier: VerifierBench) -> None:
     person, _ = await shared(verifier)
     held = person.held["StaffIdentity"]

@@ -1,8 +1,8 @@
 """What a person does and sees in a session of their staff app at a host they have shared with (design §6).
 
-A credential whose key something was shared with opens a session for that key. It must be genuine and still
-stand; one on hold may look, because only the employing trust knows why. Moves, agreement and withdrawal, and
-the sharing history are the person's own; what was decided is not told here.
+A credential whose key something was shared with opens a session for that key. It must be genuine, of an
+issuer this host relies on, and still stand; one on hold may look: only the employing trust knows why. Moves,
+agreement and withdrawal, and the sharing history are the person's own; what was decided is not told here.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from passport_shared.formats import trust
 from passport_shared.formats.credential_rejected import CredentialRejected
 from passport_shared.formats.freshness import Freshness
 from passport_shared.formats.key_binding import KeyBindingPolicy
 from passport_shared.formats.sd_jwt_vc import VerifiedCredential, verify_credential
 from passport_shared.formats.snapshot import Snapshot
-from passport_shared.formats.status_list import INVALID, StatusListError
+from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID, StatusListError
 from passport_shared.service.holder_sessions import HolderSession, OpenedSession, Presented, refused
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.problems import PassportError
@@ -26,6 +27,8 @@ from passport_verifier.operations import staff_agreements
 from passport_verifier.operations.staff_agreements import Said
 from passport_verifier.rules.movement_state import Answer
 from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod
+from passport_verifier.rules.outcome import Result
+from passport_verifier.rules.trust_findings import TRUST
 from passport_verifier.store import approvals
 from passport_verifier.store import holder as store
 from passport_verifier.store.approvals import Approval
@@ -51,8 +54,8 @@ async def open_session(
     """A session for the key of the credential that was presented.
 
     Raises:
-        ProtocolError: ``invalid_grant``: not genuine, no longer valid, or nothing was shared with this key;
-            ``temporarily_unavailable``: that cannot be said now.
+        ProtocolError: ``invalid_grant``: not genuine, of an issuer that is not relied on, no longer valid, or
+            nothing was shared with this key; ``temporarily_unavailable``: that cannot be said now.
     """
     snapshot = await _snapshot(ctx)
     policy = KeyBindingPolicy(aud=tenant.entity_id, nonce=presented.challenge, now=ctx.clock.now())
@@ -66,6 +69,7 @@ async def open_session(
         known = await store.is_known(conn, tenant.ods, presented.holder.thumbprint)
     if not known:
         raise refused("nothing was shared with this trust under this key")
+    _check_issuer(ctx, tenant, snapshot, credential)
     await _check_status(ctx, snapshot, credential)
     return await ctx.holders.open(tenant.ods, presented, presented.holder.thumbprint)
 
@@ -77,6 +81,27 @@ async def _snapshot(ctx: Context) -> Snapshot:
     return snapshot
 
 
+def _check_issuer(ctx: Context, tenant: Tenant, snapshot: Snapshot, credential: VerifiedCredential) -> None:
+    """Refuse what counts for nothing in a decision: what was shared is kept, whoever signed it."""
+    now = ctx.clock.now()
+    found = trust.authority(
+        snapshot,
+        credential.leaf,
+        iss=credential.iss,
+        use="credential",
+        action="issue",
+        vct=credential.vct,
+        iat=credential.iat,
+        at=now,
+        exp=credential.exp,
+        sandbox=trust.of_sandbox(snapshot, tenant.entity_id, now=now),
+    )
+    if TRUST[found.finding].result is Result.FAIL or found.mark is None:
+        raise refused(f"the credential's issuer is not relied on ({found.detail.value})")
+    if not trust.status_uri_allowed(found.mark, credential.status.uri):
+        raise refused("the credential names a status list that is not its issuer's")
+
+
 async def _check_status(ctx: Context, snapshot: Snapshot, credential: VerifiedCredential) -> None:
     """Refuse what is no longer valid; on hold may look, and what nobody can say opens nothing."""
     token = await ctx.statuses.get(credential.status.uri, snapshot.roots)
@@ -86,7 +111,8 @@ async def _check_status(ctx: Context, snapshot: Snapshot, credential: VerifiedCr
         value = token.list.get(credential.status.idx)
     except (StatusListError, IndexError):
         value = INVALID
-    if value == INVALID:
+    # A value we do not know counts as no longer valid, as in every decision.
+    if value not in {VALID, SUSPENDED}:
         raise refused("the credential is no longer valid")
 
 
