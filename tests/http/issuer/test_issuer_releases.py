@@ -255,6 +255,20 @@ async def test_who_may_not_ask_is_told_why(issuer: IssuerBench, host: HostSimula
     )
 
 
+@pytest.mark.parametrize("practises", [MANCHESTER, ENTITY])
+async def test_the_sandbox_and_a_trust_ask_nothing_of_each_other(
+    issuer: IssuerBench, host: HostSimulator, practises: str
+) -> None:
+    token = release_request(request_claims(issuer.clock.now(), NAMED), host.key)
+    issuer.registry.make_sandbox(practises)
+    await issuer.refresh()
+    assert (await _refusal(issuer, host, token))[:2] == (403, "requester_not_authorised")
+    for entity_id in {MANCHESTER, ENTITY} - {practises}:
+        issuer.registry.make_sandbox(entity_id)
+    await issuer.refresh()
+    assert (await host.post(token)).status_code == 201
+
+
 async def test_an_administratively_closed_host_may_still_arrange_what_runs(
     issuer: IssuerBench, host: HostSimulator
 ) -> None:

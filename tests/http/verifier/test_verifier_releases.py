@@ -302,6 +302,21 @@ async def test_a_suspended_trust_cannot_answer_until_it_is_reinstated(verifier: 
     assert (await verifier.look(movement["id"]))["standing"] == "COVERS"
 
 
+async def test_the_sandbox_and_a_trust_release_nobody_to_each_other(verifier: VerifierBench):
+    movement = await verifier.movement()
+    case = await verifier.ask_release(movement["id"])
+    verifier.desk.agree(case)
+    verifier.registry.make_sandbox(CHRISTIE)
+    await verifier.refresh()
+    found = await verifier.look(movement["id"])
+    assert (found["standing"], found["request"]["last_refusal"]) == ("NONE", "issuer_across_sandbox")
+    other = await verifier.movement()
+    refused = await verifier.call(
+        "POST", f"/movements/{other['id']}/release-request", {"person": PERSON, "actor": HR}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "employing_trust_not_found")
+
+
 async def test_a_decline_ends_the_movement_with_its_code_and_nothing_later_revives_it(
     verifier: VerifierBench,
 ):

@@ -26,7 +26,7 @@ from passport_issuer.store import releases as store
 from passport_issuer.store.releases import Case
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.snapshot import MarkStanding, Snapshot, SnapshotEntity, SnapshotError
-from passport_shared.formats.trust import Freshness
+from passport_shared.formats.trust import Freshness, of_sandbox
 from passport_shared.formats.trust_mark import MarkRole
 from passport_shared.service.limits import Rate
 from passport_shared.service.problems import FieldError, NotFound, PassportError
@@ -79,7 +79,7 @@ async def receive(ctx: Context, tenant: Tenant, token: str) -> Received:
     """
     try:
         requester = stated_issuer(token)
-        entity = await _requester(ctx, requester)
+        entity = await _requester(ctx, tenant, requester)
         request = read_release_request(
             token,
             entity.statement.jwks,
@@ -95,7 +95,7 @@ async def receive(ctx: Context, tenant: Tenant, token: str) -> Received:
     return await _keep(ctx, tenant, request, text_sha256(token))
 
 
-async def _requester(ctx: Context, entity_id: str) -> SnapshotEntity:
+async def _requester(ctx: Context, tenant: Tenant, entity_id: str) -> SnapshotEntity:
     """The verifier that asks, if the registry lets it ask now."""
     now, snapshot = ctx.clock.now(), await ctx.snapshots.latest()
     if snapshot is None or snapshot.freshness(now) not in (Freshness.FRESH, Freshness.AGED):
@@ -113,6 +113,8 @@ async def _requester(ctx: Context, entity_id: str) -> SnapshotEntity:
         raise _not_authorised("The register does not know the requester.")
     if mark is None or mark.organisation.ods_code != entity.organisation.ods_code:
         raise _not_authorised("The requester has no current mark as a verifier.")
+    if mark.organisation.sandbox is not of_sandbox(snapshot, tenant.entity_id, now=now):
+        raise _not_authorised("The sandbox and trusts that work ask nothing of each other.")
     _check_standing(snapshot.mark_status(mark, now=now))
     return entity
 

@@ -17,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_shared.formats import trust
 from passport_shared.formats.freshness import Freshness
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.snapshot import MarkStanding, Snapshot, SnapshotEntity, SnapshotError
@@ -93,11 +94,11 @@ async def ask(
         raise NotFound
     _check_may_be_asked(ctx, movement)
     movement = await gates.check_step(ctx, movement, Step.REQUEST_RELEASE, actor=actor)
-    issuer = employers_issuer(await usable_snapshot(ctx), movement.employing_ods, ctx.clock.now())
+    snapshot, now = await usable_snapshot(ctx), ctx.clock.now()
+    issuer = employers_issuer(snapshot, movement.employing_ods, now, host=tenant.entity_id)
     if issuer is None:
         raise EmployerNotFound
     subject = await _subject(ctx, movement, person)
-    now = ctx.clock.now()
     claims = _claims(tenant, movement, issuer.entity_id, subject, now)
     request = _composed(ctx, movement, claims, actor, now)
     async with ctx.db.write() as conn:
@@ -135,16 +136,19 @@ async def usable_snapshot(ctx: Context) -> Snapshot:
     return snapshot
 
 
-def employers_issuer(snapshot: Snapshot, ods: str, now: datetime) -> SnapshotEntity | None:
-    """The issuer entity of an organisation that may speak for it now, or None."""
+def employers_issuer(snapshot: Snapshot, ods: str, now: datetime, *, host: str) -> SnapshotEntity | None:
+    """The issuer entity of an organisation that may speak for it to this host now, or None."""
     for entity_id in snapshot.entities_of(ods):
-        if issuer_standing(snapshot, entity_id, ods, now) is None:
+        if issuer_standing(snapshot, entity_id, ods, now, host=host) is None:
             return snapshot.entity(entity_id, now=now)
     return None
 
 
-def issuer_standing(snapshot: Snapshot, entity_id: str, ods: str, now: datetime) -> str | None:
-    """Why an issuer may not speak for an organisation now, as a code; None where it may."""
+def issuer_standing(snapshot: Snapshot, entity_id: str, ods: str, now: datetime, *, host: str) -> str | None:
+    """Why an issuer may not speak for an organisation to a host now, as a code; None where it may.
+
+    ``host`` is the host's own entity: the sandbox and real trusts release nobody to each other.
+    """
     try:
         entity = snapshot.entity(entity_id, now=now)
         mark = snapshot.mark_for(entity_id, roles=(MarkRole.CREDENTIAL_ISSUER,), now=now)
@@ -154,6 +158,8 @@ def issuer_standing(snapshot: Snapshot, entity_id: str, ods: str, now: datetime)
         return "issuer_not_in_register"
     if (entity.organisation.ods_code, mark.organisation.ods_code) != (ods, ods):
         return "issuer_of_another_trust"
+    if mark.organisation.sandbox is not trust.of_sandbox(snapshot, host, now=now):
+        return "issuer_across_sandbox"
     standing = snapshot.mark_status(mark, now=now)
     if standing is MarkStanding.VALID:
         return None
@@ -304,7 +310,8 @@ async def deliver(ctx: Context, run: JobRun) -> None:
 
 async def _send(ctx: Context, request: StoredRequest, movement: Movement) -> None:
     snapshot = await usable_snapshot(ctx)
-    reason = issuer_standing(snapshot, request.issuer, request.employing_ods, ctx.clock.now())
+    host = ctx.tenants.entity_id(request.ods)
+    reason = issuer_standing(snapshot, request.issuer, request.employing_ods, ctx.clock.now(), host=host)
     if reason is not None:
         await _give_up(ctx, request, ReleaseRequestState.REFUSED, reason)
         return

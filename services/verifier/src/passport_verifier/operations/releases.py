@@ -165,7 +165,8 @@ class _Refused(Exception):
 async def _verified(
     ctx: Context, snapshot: Any, request: StoredRequest, message: str, now: datetime
 ) -> Release:
-    standing = issuer_standing(snapshot, request.issuer, request.employing_ods, now)
+    host = ctx.tenants.entity_id(request.ods)
+    standing = issuer_standing(snapshot, request.issuer, request.employing_ods, now, host=host)
     if standing is not None:
         raise _Refused(standing)
     async with ctx.db.read() as conn:
@@ -175,7 +176,7 @@ async def _verified(
             message,
             snapshot.entity(request.issuer, now=now).statement.jwks,
             iss=request.issuer,
-            aud=ctx.tenants.entity_id(request.ods),
+            aud=host,
             now=now,
             expected=ExpectedRelease(
                 release_request=request.jti,
