@@ -417,6 +417,29 @@ async def test_a_lost_phone_puts_everything_on_hold_at_once(issuer: IssuerBench)
     assert (error, "blocked" in description) == ("invalid_grant", True)
 
 
+async def test_hr_ends_the_sessions_of_a_lost_phone_at_once(issuer: IssuerBench) -> None:
+    app, staff_id = await opened(issuer)
+    held = await issuer.call(
+        "POST", f"/staff/{staff_id}/passport/hold", {"reason_code": "HOLDER_KEY_LOST", "actor": HR}
+    )
+    assert held.status_code == 200, held.text
+    assert await app.refused() == "invalid_token"
+
+
+async def test_a_session_ends_with_the_last_record_under_its_key(issuer: IssuerBench) -> None:
+    app, staff_id = await opened(issuer)
+    passport = (await issuer.call("GET", f"/staff/{staff_id}/passport")).json()
+    for credential in passport["credentials"]:
+        assert (await app.call("GET", "passport")).status_code == 200
+        revoked = await issuer.call(
+            "POST",
+            f"/credentials/{credential['id']}/revoke",
+            {"reason_code": "HOLDER_KEY_LOST", "actor": HR},
+        )
+        assert revoked.status_code == 200, revoked.text
+    assert await app.refused() == "invalid_token"
+
+
 async def test_a_phone_lost_while_on_hold_for_another_cause_is_blocked_too(issuer: IssuerBench) -> None:
     app, staff_id = await opened(issuer)
     await issuer.call(

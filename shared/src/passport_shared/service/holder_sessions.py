@@ -330,6 +330,11 @@ def _token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("ascii")).hexdigest()
 
 
+def session_over(description: str) -> ProtocolError:
+    """A session that has ended before its time (RFC 6750 §3.1): the app opens another, or cannot."""
+    return _bad_token(description)
+
+
 def _bad_token(description: str) -> ProtocolError:
     told = {"WWW-Authenticate": f'{CHALLENGES}, error="invalid_token"'}
     return ProtocolError("invalid_token", description, status=401, headers=told)

@@ -193,6 +193,7 @@ def _own(act: Act) -> Callable[[Request], Awaitable[Response]]:
     async def in_session(request: Request) -> Response:
         ctx, tenant = await _tenant(request)
         session = await ctx.holders.session_of(request, tenant.ods)
+        await operations.check_stands(ctx, session)
         return await act(Holder(ctx=ctx, tenant=tenant, session=session, request=request))
 
     return in_session

@@ -26,7 +26,13 @@ from passport_issuer.store.problem_reports import MAX_OPEN, ProblemKind, Problem
 from passport_issuer.store.releases import Case
 from passport_shared.formats.ids import new_id
 from passport_shared.service.auth import Actor
-from passport_shared.service.holder_sessions import HolderSession, OpenedSession, Presented, refused
+from passport_shared.service.holder_sessions import (
+    HolderSession,
+    OpenedSession,
+    Presented,
+    refused,
+    session_over,
+)
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.paging import PageQuery
 from passport_shared.service.problems import NotFound
@@ -60,6 +66,20 @@ async def open_session(ctx: Context, tenant: Tenant, presented: Presented) -> Op
     if lost or passport.reason_code == ReasonCode.HOLDER_KEY_LOST.value:
         raise refused("the key is blocked")
     return await ctx.holders.open(tenant.ods, presented, passport.id)
+
+
+async def check_stands(ctx: Context, session: HolderSession) -> None:
+    """A session is over as soon as what opened it is: its key's records ended, or its phone lost.
+
+    Raises:
+        ProtocolError: ``invalid_token``.
+    """
+    async with ctx.db.read() as conn:
+        passport = await _passport(conn, session)
+        stands = await store.key_stands(conn, session.subject, session.jkt, ctx.clock.now())
+    blocked = passport.reason_code == ReasonCode.HOLDER_KEY_LOST.value
+    if not stands or blocked or passport.state is PassportState.CLOSED:
+        raise session_over("no record under this key counts any more")
 
 
 async def own_passport(ctx: Context, session: HolderSession) -> OwnPassport:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_issuer.rules.passports import LIVE
 from passport_issuer.store import tables as t
 from passport_issuer.store.credentials import Credential
 from passport_issuer.store.holder_tables import problem_reports
@@ -124,6 +125,19 @@ async def credential_of_digest(conn: AsyncConnection, ods: str, sha256: str) -> 
         t.credentials.c.ods == ods, t.credentials.c.issuer_jwt_sha256 == sha256
     )
     return await one(conn, query, Credential)
+
+
+async def key_stands(conn: AsyncConnection, passport_id: str, holder_jkt: str, now: datetime) -> bool:
+    """Whether a passport still has a record under this key that counts."""
+    query = select(
+        exists().where(
+            t.credentials.c.passport_id == passport_id,
+            t.credentials.c.holder_jkt == holder_jkt,
+            t.credentials.c.state.in_([state.value for state in LIVE]),
+            t.credentials.c.expires_at > now,
+        )
+    )
+    return bool((await conn.execute(query)).scalar_one())
 
 
 async def open_offers(conn: AsyncConnection, ods: str, passport_id: str, now: datetime) -> list[Offer]:
