@@ -187,6 +187,19 @@ async def test_names_versions_and_kinds(connected: IssuerBench, workforce: Workf
     problem(await connected.call("PUT", path, other, headers={"If-Match": '"2"'}), 409, "connection_in_use")
 
 
+async def test_a_stored_key_does_not_follow_a_connection_elsewhere(
+    connected: IssuerBench, workforce: Workforce
+) -> None:
+    """Who may change an address must not learn the key by it."""
+    made = await connected.made("/connections", workforce.connection("LMS"))
+    path, version = f"/connections/{made['id']}", {"If-Match": '"1"'}
+    elsewhere = {**workforce.connection("LMS"), "base_url": "https://elsewhere.example/dsp", "api_key": None}
+    refused = problem(await connected.call("PUT", path, elsewhere, headers=version), 422, "invalid_request")
+    assert refused["field"] == "/api_key"
+    anew = {**elsewhere, "api_key": "another-key-of-the-new-system"}
+    assert (await connected.call("PUT", path, anew, headers=version)).status_code == 200
+
+
 async def test_only_the_trusts_own_people_reach_it(connected: IssuerBench, workforce: Workforce) -> None:
     connection_id = await workforce.connect(connected, "LMS")
     stranger = other_trust(connected, kind=ClientKind.PERSON)

@@ -102,13 +102,16 @@ async def change(
     api_key: str | None,
     actor: Actor,
 ) -> Connection:
-    """Change a connection that was read; an API key that is not sent again stays.
+    """Change a connection that was read; an API key that is not sent again stays, at the host it is for.
 
     Raises:
         Invalid, PreconditionFailed.
         PassportError: connection_name_taken; connection_in_use when another system type is named.
     """
-    kept = read.api_key_wrapped if read.authentication is values["authentication"] else None
+    same = read.authentication is values["authentication"] and (
+        _host(read.base_url) == _host(values["base_url"])
+    )
+    kept = read.api_key_wrapped if same else None
     _check(ctx, tenant, values, api_key, has_key=kept is not None)
     if values["system_type"] is not read.system_type:
         raise PassportError(CONNECTION_IN_USE, "The type of a connection stays; add another connection.")
@@ -335,6 +338,11 @@ def _check(
         raise Invalid("Name the token URL and the client id the supplier gave.", field="/token_url")
     elif api_key is not None:
         raise Invalid("An API key is sent only with the authentication API_KEY.", field="/api_key")
+
+
+def _host(base_url: str) -> str:
+    """Host and port of a base URL: to another one a stored key is never sent."""
+    return base_url.partition("://")[2].partition("/")[0].lower()
 
 
 async def _record(
