@@ -208,3 +208,26 @@ async def test_an_answer_whose_process_died_is_followed_a_little_later(verifier:
     assert await catch_up(verifier.ctx) == 1
     assert (await verifier.read(f"/movements/{movement_id}"))["state"] == "AGREED"
     assert await catch_up(verifier.ctx) == 0
+
+
+async def test_a_look_that_time_brings_gives_no_new_version(verifier: VerifierBench):
+    movement_id = (await verifier.movement())["id"]
+    await verifier.approve(movement_id)
+    before = await verifier.read(f"/movements/{movement_id}")
+    async with verifier.ctx.db.write() as conn:
+        await refresh(verifier.ctx, conn, movement_id, actor=somebody("time"), caused=False)
+    assert await verifier.read(f"/movements/{movement_id}") == before
+
+
+async def test_a_movement_can_be_asked_about_while_its_progress_is_looked_at(verifier: VerifierBench):
+    movement_id = (await verifier.movement())["id"]
+
+    async def act(number: int) -> int:
+        if number % 2:
+            async with verifier.ctx.db.write() as conn:
+                await refresh(verifier.ctx, conn, movement_id, actor=somebody("beside"))
+            return 201
+        answer = await verifier.call("POST", "/presentation-requests", {"movement_id": movement_id})
+        return answer.status_code
+
+    assert set(await at_once(TASKS, act)) == {201}

@@ -139,6 +139,8 @@ async def answer(ctx: Context, found: Opened, *, agrees: bool, cover_opt_in: boo
         Conflict: the movement is over, or its terms have changed.
     """
     async with ctx.db.write() as conn:
+        # The movement before its links, as who makes a newer one does: else each could wait for the other.
+        await movements.held(conn, found.movement.id)
         if not await agreement_links.use(conn, found.link.id, ctx.clock.now()):
             return False
         if agrees:

@@ -147,8 +147,9 @@ async def confirm_person(
     hr_user = await _hr_user(ctx, found, actor)
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
-        await _hold_newest(conn, ods, decision_id)
+        # The movement before its decisions, as who ends a placement does: else each could wait for the other.
         await _check_gates(ctx, conn, found, actor, hr_user)
+        await _hold_newest(conn, ods, decision_id)
         recorded = await decisions.confirm_person(
             conn, decision_id, method=method, by=actor.as_dict(), at=now
         )

@@ -35,14 +35,15 @@ def as_dict(actor: Who) -> dict[str, Any]:
     return actor.as_dict() if isinstance(actor, Actor) else dict(actor)
 
 
-async def advance(ctx: Context, conn: AsyncConnection, movement: Movement, *, actor: Who) -> None:
-    """Bring a movement's placement up to its days; the movement's row is held."""
+async def advance(ctx: Context, conn: AsyncConnection, movement: Movement, *, actor: Who) -> bool:
+    """Bring a movement's placement up to its days, the movement's row held; whether it had others."""
     placement = await placements.of_movement(conn, movement.id)
     if placement is None or placement.state is PlacementState.ENDED or movement.state in OVER:
-        return
+        return False
     now = ctx.clock.now()
     last_day = max(movement.last_day, placement.start)
-    if await placements.cap(conn, movement.id, last_day, now):
+    moved = await placements.cap(conn, movement.id, last_day, now)
+    if moved:
         earlier = last_day < placement.end
         await _record(ctx, conn, movement, "placement.capped" if earlier else "placement.extended", actor)
         await alerts.raise_alert(
@@ -54,6 +55,7 @@ async def advance(ctx: Context, conn: AsyncConnection, movement: Movement, *, ac
             about=f"{placement.revision}|{last_day}",
         )
         await watches.notice(conn, [movement.id], now, judge_again=True)
+    return moved
 
 
 async def begins(

@@ -42,7 +42,12 @@ _PHASES = {
 
 
 async def refresh(
-    ctx: Context, conn: AsyncConnection, movement_id: str, *, actor: Actor | Mapping[str, Any]
+    ctx: Context,
+    conn: AsyncConnection,
+    movement_id: str,
+    *,
+    actor: Actor | Mapping[str, Any],
+    caused: bool = True,
 ) -> MovementState:
     """Derive a movement's state anew, in the caller's transaction; the state it has now.
 
@@ -51,6 +56,8 @@ async def refresh(
         conn: the caller's transaction, with what has changed already written.
         movement_id: the movement.
         actor: who changed it, for the audit log; a mapping for a wallet or a page.
+        caused: whether the caller has changed something of the movement; False for a look that only time
+            has brought, which gives no new version unless something follows from it.
 
     Raises:
         NotFound: there is no such movement.
@@ -58,16 +65,18 @@ async def refresh(
     movement = await movements.held(conn, movement_id)
     if movement is None:
         raise NotFound
-    await following.advance(ctx, conn, movement, actor=actor)
+    changed = await following.advance(ctx, conn, movement, actor=actor) or caused
     found = await standing(ctx, conn, movement)
     state = derive(await progress(ctx, conn, found))
     if await following.begins(ctx, conn, movement, state, actor=actor):
+        changed = True
         found = await standing(ctx, conn, movement)
         state = derive(await progress(ctx, conn, found))
     await licences.keep(ctx, conn, found, state)
     await _tell_mismatch(ctx, conn, found)
-    # A new version in any case: what is shown of a movement's progress has changed with its cause.
-    await movements.touch(conn, movement.id, at=ctx.clock.now(), values={"state": state})
+    if changed or state is not movement.state:
+        # Also where the state stays: what is shown of a movement's progress has changed with its cause.
+        await movements.touch(conn, movement.id, at=ctx.clock.now(), values={"state": state})
     if state is not movement.state:
         await _changed(ctx, conn, movement, state, actor)
     await following.settle(ctx, conn, movement, state, found.shown, actor=actor)

@@ -75,6 +75,8 @@ async def tell(ctx: Context, movement_id: str) -> bool:
 async def _taken(ctx: Context, placement: Placement, holder: str, view: PlacementView | None) -> bool:
     now, first = ctx.clock.now(), placement.taken_at is None
     async with ctx.db.write() as conn:
+        # The movement before its placement and decisions, as everybody who changes them does.
+        await movements.held(conn, placement.movement_id)
         kept = await placement_telling.told(
             conn,
             placement,

@@ -80,7 +80,7 @@ async def start(ctx: Context, ods: str, movement_id: str, new: NewPost, actor: A
     if movement.state not in {MovementState.ACTIVE, MovementState.ENDED}:
         await gates.check_step(ctx, movement, Step.PLACE)
     async with ctx.db.write() as conn:
-        state = await refresh(ctx, conn, movement_id, actor=actor)
+        state = await refresh(ctx, conn, movement_id, actor=actor, caused=False)
         movement = await _movement_in(conn, ods, movement_id)
         if await placements.of_movement(conn, movement_id) is not None:
             raise Conflict("This movement has a placement.")
@@ -236,7 +236,7 @@ async def tend(ctx: Context) -> int:
                 await refresh(ctx, conn, movement_id, actor=BY_ITSELF)
     for movement_id in (*beginning, *outlived):
         async with ctx.db.write() as conn:
-            await refresh(ctx, conn, movement_id, actor=BY_ITSELF)
+            await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)
     async with ctx.db.write() as conn:
         await placements.forget_people(conn, received_before=now - PERSON_KEPT_FOR)
     return len(beginning) + len(over) + len(outlived)

@@ -12,6 +12,8 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from passport_shared.formats import jose, trust
 from passport_shared.formats.clock import epoch_s
 from passport_shared.formats.ids import new_id, random_token
@@ -36,12 +38,12 @@ from passport_verifier.operations import gates, policies
 from passport_verifier.operations.sealing import DataKey
 from passport_verifier.rules.asking import Asked, asked, dcql_query
 from passport_verifier.rules.gates import Step
+from passport_verifier.rules.movement_state import OVER, MovementState
 from passport_verifier.rules.policies import HostPolicy
 from passport_verifier.rules.policies import policies as defaults
 from passport_verifier.rules.purpose_words import duties_summary, for_move
 from passport_verifier.rules.readiness import london_day
 from passport_verifier.store import movements, requests
-from passport_verifier.store.movements import MovementState
 from passport_verifier.store.requests import Flow, PresentationRequest, RequestState
 
 REQUEST_USE = "request"
@@ -89,7 +91,6 @@ class _Subject:
 
     case_id: str
     movement_id: str | None
-    movement_version: int
     policy: HostPolicy
     employing_ods: str | None
     first_day: date
@@ -162,9 +163,8 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
         terms_version=subject.terms_version,
     )
     async with ctx.db.write() as conn:
-        moved = subject.movement_id
-        if moved is not None and not await movements.hold(conn, moved, subject.movement_version):
-            raise Conflict("The movement has changed meanwhile: read it, and ask again.")
+        if subject.movement_id is not None:
+            await _hold_terms(conn, subject.movement_id, subject.terms_version)
         await requests.add(conn, request)
         await ctx.audit.record(
             conn,
@@ -176,6 +176,13 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
         )
         await claim.complete(conn, request_id)
     return request_id
+
+
+async def _hold_terms(conn: AsyncConnection, movement_id: str, terms_version: int | None) -> None:
+    """Hold a movement whose days and duties are still those that are asked about; another version may be."""
+    held = await movements.held(conn, movement_id)
+    if held is None or held.terms_version != terms_version or held.state in OVER:
+        raise Conflict("The movement has changed meanwhile: read it, and ask again.")
 
 
 async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> _Subject:
@@ -193,7 +200,6 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
         return _Subject(
             case_id=movement.id,
             movement_id=movement.id,
-            movement_version=movement.version,
             policy=policy,
             employing_ods=movement.employing_ods,
             first_day=movement.start,
@@ -211,7 +217,6 @@ async def _subject(ctx: Context, ods: str, new: NewRequest, request_id: str) -> 
     return _Subject(
         case_id=request_id,
         movement_id=None,
-        movement_version=0,
         policy=policy,
         employing_ods=new.employing_ods,
         first_day=first_day,

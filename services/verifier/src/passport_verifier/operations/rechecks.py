@@ -33,7 +33,7 @@ from passport_verifier.rules.decision import TOLD_OF_A_CAP
 from passport_verifier.rules.evidence import CredentialStanding
 from passport_verifier.rules.presentation import status_at, verdict_of
 from passport_verifier.rules.trust_findings import StatusFinding, standing
-from passport_verifier.store import decisions, register_checks, requests
+from passport_verifier.store import decisions, movements, register_checks, requests
 from passport_verifier.store.decisions import Cause, Decision, Listed, Reliance, Whole
 
 BY_ITSELF = Actor(ref="verifier", client_id="verifier", kind=ClientKind.MACHINE, asserted=False)
@@ -71,6 +71,9 @@ async def recheck(
         raise RegisterTooOld
     whole = await _judged_again(ctx, before, snapshot, now, cause)
     async with ctx.db.write() as conn:
+        if whole.decision.movement_id is not None:
+            # The movement before its decisions, as who ends a placement does: else each could wait.
+            await movements.held(conn, whole.decision.movement_id)
         held = await decisions.hold(conn, ods, decision_id)
         if held is None or held.superseded_by is not None:
             raise WasRechecked

@@ -364,6 +364,8 @@ def _read_claims(sealed: Mapping[str, Any]) -> ReleaseRequest:
 async def _delivered(ctx: Context, request: StoredRequest, release_uri: str) -> None:
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
+        # The movement before its requests, as who asks anew does: else each could wait for the other.
+        await movements.held(conn, request.movement_id)
         if await release_requests.delivered(
             conn, request.id, release_uri=release_uri, at=now, next_pull_at=now + FIRST_PULL
         ):
@@ -375,6 +377,7 @@ async def _delivered(ctx: Context, request: StoredRequest, release_uri: str) -> 
 async def _give_up(ctx: Context, request: StoredRequest, state: ReleaseRequestState, reason: str) -> None:
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
+        await movements.held(conn, request.movement_id)
         if not await release_requests.given_up(conn, request.id, state, refusal=reason):
             return
         await movements.touch(conn, request.movement_id, at=now)

@@ -355,6 +355,8 @@ async def _record_refusal(ctx: Context, request: StoredRequest, reason: str, sha
     log.info("release.refused", release_request=request.id, organisation=request.ods, reason=reason)
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
+        # The movement before its request, as who takes a Release does: else each could wait for the other.
+        await movements.held(conn, request.movement_id)
         if await release_requests.refused(conn, request.id, reason=reason, message_sha256=sha256, at=now):
             await movements.touch(conn, request.movement_id, at=now)
             await ctx.audit.record(

@@ -182,7 +182,7 @@ async def tidy(ctx: Context) -> int:
         missing = await watches.unwatched(conn)
     for movement_id in missing:
         async with ctx.db.write() as conn:
-            await refresh(ctx, conn, movement_id, actor=BY_ITSELF)
+            await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)
     async with ctx.db.write() as conn:
         await watches.forget_unwatched(conn)
     return len(missing)

@@ -122,7 +122,8 @@ async def _adopt(ctx: Context, watch: Watch) -> None:
             conn, watch, decision_id=seen.newest.id, outcome=seen.newest.outcome, next_date=due
         )
         if seen.newest.id != held.decision_id:
-            await refresh(ctx, conn, movement.id, actor=BY_ITSELF)
+            # Whoever made or confirmed that decision has said so.
+            await refresh(ctx, conn, movement.id, actor=BY_ITSELF, caused=False)
 
 
 async def _seen(ctx: Context, conn: AsyncConnection, movement: Movement, watch: Watch) -> _Seen | None:
