@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.util import await_only
 
 from passport_shared.outbound import Outbound
 from passport_shared.service import jobs, keys, outbox
@@ -422,3 +423,33 @@ async def test_malformed_events_are_refused_before_they_are_written(world: World
     for changes in malformed:
         with pytest.raises(ValueError):
             world.outbox().values(**(good | changes))
+
+
+async def test_what_is_placed_while_a_sink_looks_is_not_passed_over(world: World) -> None:
+    """Another replica places an event between the two statements with which one looks for what is due."""
+    only = Sink(name="hr", url=world.server.url("/hr"), types=frozenset({"credential.issued"}))
+    world.sinks = [only]
+    box = world.outbox()
+    async with world.replicas[0].write() as conn:
+        await box.emit(conn, type="something.else", subject="x")
+    await box.place()
+    await world.emit(1)
+    other, statements = world.outbox(1), 0
+    engine = world.replicas[0]._reader.sync_engine
+
+    def placed_between(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+        if statements == 1:
+            await_only(other.place())
+
+    cursor = await box._cursor(only)
+    event.listen(engine, "after_cursor_execute", placed_between)
+    try:
+        rows, reached = await box._due(only, cursor["position"])
+    finally:
+        event.remove(engine, "after_cursor_execute", placed_between)
+    assert statements >= 2
+    assert rows or reached < 2, "a cursor that is moved there passes the event over"
+    await box.run()
+    assert world.numbers("hr") == [1]

@@ -334,13 +334,15 @@ class Outbox:
     async def _due(self, sink: Sink, position: int) -> tuple[list[RowMapping], int]:
         """The next events for a sink, and the last position there is."""
         events = self.tables.events
-        due = select(events).where(events.c.position > position).order_by(events.c.position)
-        if sink.types is not None:
-            due = due.where(events.c.type.in_(sink.types))
         async with self._db.read() as conn:
-            rows = list((await conn.execute(due.limit(DELIVERIES_PER_RUN))).mappings().all())
-            last = (await conn.execute(select(func.max(events.c.position)))).scalar()
-        return rows, last or 0
+            # First how far there is something to read: what another replica places meanwhile comes next time.
+            last = (await conn.execute(select(func.max(events.c.position)))).scalar() or 0
+            due = select(events).where(events.c.position > position, events.c.position <= last)
+            if sink.types is not None:
+                due = due.where(events.c.type.in_(sink.types))
+            due = due.order_by(events.c.position).limit(DELIVERIES_PER_RUN)
+            rows = list((await conn.execute(due)).mappings().all())
+        return rows, last
 
     async def _refused(
         self, sink: Sink, lease: Lease, row: RowMapping, refusal: _Refusal, attempts: int
