@@ -208,7 +208,7 @@ def issuer_in_doubt(pilot: Pilot) -> None:
         pilot,
         "An employing trust is in doubt",
         "The network suspends The Christie for its integrity while a signing machine is examined.",
-        [answer.text, *{rule.text for rule in answer.rules if rule.result == "UNKNOWN"}],
+        [answer.text, *dict.fromkeys(rule.text for rule in answer.rules if rule.result == "UNKNOWN")],
         "A named role decides; the suspension was lifted afterwards.",
     )
 

@@ -669,7 +669,7 @@ async def test_a_trust_names_its_hr_users_and_every_service_learns_them(
         held = await directory_of(d)
         assert held.keep_hr_users == {RBV}
         user = held.hr_users[RBV, subject_hash(RBV, "hr-7f31")]
-        assert (user.roles, str(user.trained_until)) == ({"HR_ISSUER"}, "2027-01-15")
+        assert (sorted(user.roles), str(user.trained_until)) == (["HR_ISSUER"], "2027-01-15")
         problem(
             await d.call("PUT", f"{path}/hr-7f31", HR_USER, by="rbv", If_Match='"0"'),
             412,
@@ -681,7 +681,7 @@ async def test_a_trust_names_its_hr_users_and_every_service_learns_them(
         problem(await d.call("GET", f"{path}/hr-7f31", by="rbv"), 404, "not_found")
         # Nobody is left, and nobody may act: removing the last one does not open the door.
         held = await directory_of(d)
-        assert (held.keep_hr_users, dict(held.hr_users)) == ({RBV}, {})
+        assert (sorted(held.keep_hr_users), len(held.hr_users)) == ([RBV], 0)
         assert (await d.ok("GET", f"{ORGANISATIONS}/{RBV}"))["keeps_hr_users"] is True
 
 

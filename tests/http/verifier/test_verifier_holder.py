@@ -168,6 +168,20 @@ async def test_a_move_is_the_last_presenters(verifier: VerifierBench) -> None:
     assert len((await first.read("sharing"))["items"]) == 1
 
 
+async def test_an_answer_nobody_has_confirmed_takes_a_move_from_nobody(verifier: VerifierBench) -> None:
+    """Who gets hold of a request, a photographed code say, cannot end somebody else's placement by it."""
+    person, movement = await shared(verifier)
+    stranger = verifier.surgeon()
+    assert (await verifier.present(await verifier.ask(movement["id"]), stranger)).status_code == 200
+    right, wrong = app_of(verifier, person), app_of(verifier, stranger)
+    await right.open()
+    await wrong.open()
+    assert (await wrong.read("moves"))["items"] == []
+    withdrawn = await wrong.call("POST", f"moves/{movement['id']}/withdraw")
+    assert (await refusal(withdrawn, 404))[0] == "not_found"
+    assert [move["id"] for move in (await right.read("moves"))["items"]] == [movement["id"]]
+
+
 # -- opening -----------------------------------------------------------------------------------------------
 
 

@@ -387,3 +387,20 @@ async def test_what_alerts_say_is_nowhere_in_the_clear(host: Host):
     assert "Registration" not in stored
     assert b"ON_HOLD" not in row["sealed"]
     assert len(await host.alerts(movement_id)) == 1
+
+
+async def test_what_changed_before_a_watch_began_is_seen_when_it_begins(host: Host):
+    """Another placement's watch has compared the issuer already: the new one was not there yet."""
+    await host.running()
+    verifier = host.verifier
+    later = (await verifier.movement(start="2026-09-10", end="2026-09-12"))["id"]
+    await verifier.look_up(later)
+    await verifier.released(later)
+    await verifier.decided(verifier.surgeon(), later)
+    await compromise(host)
+    await changed(host)
+    assert len(await decisions_of(host, later)) == 1, "it is not ready, so nobody watches it"
+    await verifier.approve(later)
+    await host.round()
+    assert [one["outcome"] for one in await decisions_of(host, later)] == ["READY", "NOT_READY"]
+    assert (await verifier.read(f"/movements/{later}"))["state"] == "RELEASED"

@@ -229,9 +229,9 @@ async def test_what_was_set_aside_can_be_sent_again(world: World) -> None:
     assert await box.resend("hr", event_id) is None
     assert await box.set_aside() == []
     assert await box.purge(world.clock.now()) == 1
-    for sink, event in (("hr", event_id), ("learning", event_id), ("nobody", event_id), ("hr", "x")):
+    for sink, unknown in (("hr", event_id), ("learning", event_id), ("nobody", event_id), ("hr", "x")):
         with pytest.raises(LookupError):
-            await box.resend(sink, event)
+            await box.resend(sink, unknown)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 425, 429, 500, 503])

@@ -200,8 +200,8 @@ DIFFERENCES_NOT_ACCEPTED = Problem(
     status=409,
     who_can_fix=WhoCanFix.ORGANISATION,
     explanation=(
-        "`errors` names what differs. If it is the same person all the same, send `differences_accepted` with "
-        "the reason and which evidence was seen."
+        "`errors` names what differs. If it is the same person all the same, send `differences_accepted` "
+        "with the reason and which evidence was seen."
     ),
 )
 NOTHING_LINKED = Problem(

@@ -133,7 +133,8 @@ async def create(
 
     Raises:
         NotFound, Invalid, WrongState.
-        PassportError: gate_not_passed, identity_not_confirmed, nothing_to_issue, not_authorised_to_issue, register_too_old.
+        PassportError: gate_not_passed, identity_not_confirmed, nothing_to_issue, not_authorised_to_issue,
+            register_too_old.
     """
     staff = await _staff(ctx, tenant, staff_id)
     _check_types(types)

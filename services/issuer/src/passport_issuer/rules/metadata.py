@@ -68,7 +68,7 @@ def federation_metadata(entity_id: str, name: str, vct_base: str) -> dict[str, A
 
 
 HOLDER_KEY_PARAMETER = "staff_passport_holder_jkt"
-"""Our own member of an offer (OpenID4VCI 1.0 §4.1.1 lets there be some; wallets ignore what they do not know):
+"""Our own member of an offer (OpenID4VCI 1.0 §4.1.1 lets there be some; wallets ignore others' members):
 RFC 7638 thumbprint of the key that has to collect it."""
 
 

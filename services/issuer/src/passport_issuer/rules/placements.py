@@ -1,7 +1,7 @@
 """The record of a temporary placement, and when the host's issuer may change or end it. Pure.
 
-What the verifier sends is taken as it is: the host decided. Here it becomes a TemporaryPlacement's claims, and
-here stands what counts as the same placement told again, as a change, and as something that came late.
+What the verifier sends is taken as it is: the host decided. Here it becomes a TemporaryPlacement's claims,
+and here stands what counts as the same placement told again, as a change, and as something that came late.
 """
 
 from __future__ import annotations

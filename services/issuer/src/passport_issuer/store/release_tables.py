@@ -40,7 +40,7 @@ releases = Table(
     Column("hr_decision", Text),
     Column("hr_at", UtcDateTime),
     Column("hr_by", Text),
-    # What the member of staff said here, AGREED or WITHDRAWN; the host keeps its own record of their agreement.
+    # What the member of staff said here, AGREED or WITHDRAWN; the host keeps its own record of it.
     Column("staff_decision", Text),
     Column("staff_at", UtcDateTime),
     Column("limits", JsonText, nullable=False),

@@ -33,6 +33,7 @@ from passport_verifier.rules.decision import TOLD_OF_A_CAP
 from passport_verifier.rules.evidence import CredentialStanding
 from passport_verifier.rules.presentation import status_at, verdict_of
 from passport_verifier.rules.trust_findings import StatusFinding, standing
+from passport_verifier.rules.watching import same_status
 from passport_verifier.store import decisions, movements, register_checks, requests
 from passport_verifier.store.decisions import Cause, Decision, Listed, Reliance, Whole
 
@@ -243,6 +244,26 @@ def _status(
     return StatusFinding.IN_GRACE if status is StatusFinding.ACTIVE and not in_time else status
 
 
+async def stands_otherwise(
+    ctx: Context, decision: Decision, reliances: Sequence[Reliance], snapshot: Snapshot
+) -> bool:
+    """Whether what a decision relied on stands otherwise now than when it was judged."""
+    now = ctx.clock.now()
+    async with ctx.db.read() as conn:
+        chains = await decisions.chains(conn, [one.x5t_s256 for one in reliances])
+    uris = [one.status_uri for one in reliances]
+    lists = await ctx.statuses.get_many(uris, snapshot.roots, as_stored=True)
+    sandbox = trust.of_sandbox(snapshot, ctx.tenants.entity_id(decision.ods), now=now)
+    again = _stood_again(
+        reliances, chains, lists, snapshot, now, first_day=decision.first_day, sandbox=sandbox
+    )
+    return any(
+        found.trust_finding != before.trust_finding
+        or not same_status(before.status_finding, StatusFinding(found.status_finding))
+        for before, (found, _) in zip(reliances, again, strict=True)
+    )
+
+
 async def refresh_and_recheck(ctx: Context) -> int:
     """Fetch the status lists that are due, then judge again what was waiting for one; how many were."""
     await status_lists.refresh(ctx)
@@ -260,4 +281,7 @@ async def recheck_waiting(ctx: Context) -> int:
             done += 1
         except (WasRechecked, RegisterTooOld, Conflict, NotFound) as error:
             log.info("decision.recheck_skipped", decision=decision_id, reason=error.code)
+        except Exception as fault:
+            # One that cannot be judged holds up nobody else's.
+            log.exception("decision.recheck_failed", decision=decision_id, reason=type(fault).__name__)
     return done

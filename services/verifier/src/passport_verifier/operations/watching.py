@@ -23,7 +23,7 @@ from passport_verifier.operations import alerts, policies
 from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.overriding import may_start
 from passport_verifier.operations.placements import holder_of
-from passport_verifier.operations.rechecks import BY_ITSELF, recheck
+from passport_verifier.operations.rechecks import BY_ITSELF, recheck, stands_otherwise
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules import watching
 from passport_verifier.rules.outcome import Words
@@ -60,7 +60,11 @@ async def _judge_if_needed(ctx: Context, watch: Watch) -> bool | None:
         shown = await shown_decisions.newest_of(conn, watch.movement_id)
         newest = await decisions.get(conn, watch.ods, shown.id) if shown else None
         reliances = await decisions.reliances_of(conn, shown.id) if shown else ()
-    if newest is None or not _must_judge(watch, newest.decision, reliances, now):
+    if newest is None:
+        return False
+    if not _must_judge(watch, newest.decision, reliances, now) and not await _missed(
+        ctx, watch, newest.decision, reliances
+    ):
         return False
     try:
         await recheck(ctx, watch.ods, newest.decision.id, BY_ITSELF, cause=Cause.WATCHED)
@@ -72,6 +76,16 @@ async def _judge_if_needed(ctx: Context, watch: Watch) -> bool | None:
         log.info("watch.not_judged", movement=watch.movement_id, reason=fault.code)
         return False
     return True
+
+
+async def _missed(ctx: Context, watch: Watch, newest: Decision, reliances: Sequence[Reliance]) -> bool:
+    """Whether something changed between a decision and the moment its watch came to rely on it.
+
+    Rounds compare what changes; what changed before, they compared without this watch.
+    """
+    new = newest.id != watch.decision_id or watch.due_at == watch.opened_at
+    snapshot = await ctx.snapshots.latest() if new else None
+    return snapshot is not None and await stands_otherwise(ctx, newest, reliances, snapshot)
 
 
 def _must_judge(watch: Watch, newest: Decision, reliances: Sequence[Reliance], now: datetime) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, select
+from sqlalchemy import Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_verifier.store.movements import Movement, MovementState
@@ -18,7 +18,10 @@ MAX_SHOWN = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
-    """One time something was shared with this host: for what, and which records by type and issuer; never what was decided."""
+    """One time something was shared with this host: for what, and which records by type and issuer.
+
+    Never what was decided.
+    """
 
     decision_id: str
     received_at: datetime
@@ -56,13 +59,16 @@ async def move(conn: AsyncConnection, ods: str, thumbprint: str, movement_id: st
 
 
 def _mine(ods: str, thumbprint: str) -> Select[Any]:
-    """Movements whose newest decision rests on this key.
+    """Movements whose newest decision rests on this key, of the confirmed ones where there are any.
 
     The newest: an answer somebody else gave before, with records of their own, makes the move not theirs.
+    Confirmed: an answer whose person nobody has looked at may be anybody's who got hold of the request.
     """
     newest = (
-        select(func.max(decisions.c.id))
+        select(decisions.c.id)
         .where(decisions.c.movement_id == movements.c.id)
+        .order_by(decisions.c.person_at.is_not(None).desc(), decisions.c.id.desc())
+        .limit(1)
         .correlate(movements)
         .scalar_subquery()
     )

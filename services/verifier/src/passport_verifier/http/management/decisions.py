@@ -292,9 +292,7 @@ def _result(told: Told) -> OutcomeView:
 
 
 def _dated(entry: Mapping[str, Any]) -> DatedCheckView:
-    words = Sentence(
-        key=entry["kind"], params={"credential": entry["credential"], "date": entry["runs_out"]}
-    )
+    words = Sentence(key=entry["kind"], params={"credential": entry["credential"], "date": entry["runs_out"]})
     return DatedCheckView.model_validate({**entry, "text": wording.both(words)})
 
 
