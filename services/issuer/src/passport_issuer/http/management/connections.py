@@ -55,7 +55,9 @@ class ConnectionBody(Received):
         default=None, description="`aud` of client assertions where it is not the token URL."
     )
     api_key: ApiKey | None = Field(
-        default=None, description="For API_KEY; on a change, left out to keep the one that is stored."
+        default=None,
+        description="For API_KEY; on a change, left out to keep the one that is stored. Another host or "
+        "port in `base_url` needs it again: a stored key is sent nowhere else.",
     )
     private_hosts: list[HostAndPort] = Field(
         default_factory=list,
