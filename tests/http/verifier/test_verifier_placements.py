@@ -345,3 +345,17 @@ async def test_lists_are_the_hosts_own(host: Host):
     async with host.verifier.ctx.db.read() as conn:
         [row] = (await conn.execute(select(placement_rows))).mappings()
     assert "Okonkwo" not in repr(dict(row))
+
+
+async def test_one_movement_that_cannot_be_read_holds_up_no_other(host: Host):
+    broken, fine = (await host.ready())["id"], (await host.ready())["id"]
+    for one in (broken, fine):
+        await host.started({"id": one})
+        await host.inducted(one, "2026-09-01")
+    emptied = tables.movements.update().values(details={})
+    async with host.verifier.ctx.db.write() as conn:
+        await conn.execute(emptied.where(tables.movements.c.id == broken))
+    host.verifier.clock.advance(timedelta(days=1))
+    assert await placements.tend(host.verifier.ctx) == 1
+    assert (await host.placement(fine))["state"] == "ACTIVE"
+    assert (await host.placement(broken))["state"] == "PREPARED"

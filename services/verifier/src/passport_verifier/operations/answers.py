@@ -474,6 +474,10 @@ async def retry_held(ctx: Context) -> int:
             log.info("held_presentation.refused", request=one.request_id, reason=refused.reason)
         except HeldForRetry:
             continue
+        except Exception as fault:
+            # One that cannot be judged holds up nobody else's, and is forgotten when its time is over.
+            log.exception("held_presentation.failed", request=one.request_id, reason=type(fault).__name__)
+            continue
         async with ctx.db.write() as conn:
             await held.forget(conn, one.request_id)
         done += 1

@@ -7,10 +7,11 @@ stored by then, and writes, audits and tells the change; so whatever comes first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.auth import Actor
@@ -31,6 +32,8 @@ from passport_verifier.rules.movement_state import (
 from passport_verifier.store import approvals, movements, releases
 from passport_verifier.store.movements import Movement
 from passport_verifier.store.placements import PlacementState
+
+log = structlog.get_logger(__name__)
 
 _PHASES = {
     None: PlacementPhase.NONE,
@@ -93,10 +96,22 @@ async def catch_up(ctx: Context) -> int:
     now = ctx.clock.now()
     async with ctx.db.read() as conn:
         left = await approvals.not_followed(conn, since=now - _WITHIN, until=now - _AFTER)
-    for movement_id in left:
-        async with ctx.db.write() as conn:
-            await refresh(ctx, conn, movement_id, actor=ITSELF)
-    return len(left)
+    return sum([await alone(movement_id, _follow(ctx, movement_id)) for movement_id in left])
+
+
+async def _follow(ctx: Context, movement_id: str) -> None:
+    async with ctx.db.write() as conn:
+        await refresh(ctx, conn, movement_id, actor=ITSELF)
+
+
+async def alone(movement_id: str, act: Awaitable[object]) -> bool:
+    """Do one movement's part of a round; whether it was done. A fault in it holds up nobody else's."""
+    try:
+        await act
+    except Exception as fault:
+        log.exception("movement.not_tended", movement=movement_id, reason=type(fault).__name__)
+        return False
+    return True
 
 
 async def progress(ctx: Context, conn: AsyncConnection, found: Standing) -> Progress:

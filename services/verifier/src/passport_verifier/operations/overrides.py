@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ from passport_verifier.errors import (
 )
 from passport_verifier.operations import gates
 from passport_verifier.operations.decisions import withheld
-from passport_verifier.operations.movement_progress import refresh
+from passport_verifier.operations.movement_progress import alone, refresh
 from passport_verifier.operations.policies import second_person
 from passport_verifier.operations.sealing import DataKey, Unreadable
 from passport_verifier.rules.gates import Step
@@ -247,13 +248,13 @@ async def expire(ctx: Context) -> int:
     now = ctx.clock.now()
     async with ctx.db.read() as conn:
         waiting = await store.run_out(conn, now)
-    done = 0
-    for one in waiting:
-        async with ctx.db.write() as conn:
-            if await store.expire(conn, one.id, by=BY_TIME.as_dict(), at=now):
-                await _ended(ctx, conn, one, OverrideState.EXPIRED, BY_TIME)
-                done += 1
-    return done
+    return sum([await alone(one.movement_id or one.id, _run_out(ctx, one, now)) for one in waiting])
+
+
+async def _run_out(ctx: Context, override: Override, now: datetime) -> None:
+    async with ctx.db.write() as conn:
+        if await store.expire(conn, override.id, by=BY_TIME.as_dict(), at=now):
+            await _ended(ctx, conn, override, OverrideState.EXPIRED, BY_TIME)
 
 
 async def _ended(

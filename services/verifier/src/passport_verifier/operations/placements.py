@@ -8,6 +8,7 @@ movement is decided where the movement's state is (``following``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import structlog
@@ -31,7 +32,7 @@ from passport_verifier.errors import (
     one_field,
 )
 from passport_verifier.operations import following, gates
-from passport_verifier.operations.movement_progress import refresh
+from passport_verifier.operations.movement_progress import alone, refresh
 from passport_verifier.operations.rechecks import BY_ITSELF
 from passport_verifier.rules import placements as rules
 from passport_verifier.rules import wording
@@ -219,27 +220,33 @@ async def end(ctx: Context, ods: str, movement_id: str, checklist: Checklist, ac
 
 
 async def tend(ctx: Context) -> int:
-    """Begin, end and forget what is due by the calendar; how many placements changed."""
+    """Begin, end and forget what is due by the calendar; how many placements were looked at."""
     now = ctx.clock.now()
     today = london_day(now)
     async with ctx.db.read() as conn:
         beginning = await placements.to_begin(conn, today)
         over = await placements.over(conn, today)
         outlived = await placements.outlived(conn)
-    for movement_id in over:
-        async with ctx.db.write() as conn:
-            movement = await movements.held(conn, movement_id)
-            placement = await placements.of_movement(conn, movement_id)
-            # It may have been extended since it was read.
-            if movement is not None and placement is not None and placement.end < today:
-                await following.end(ctx, conn, movement, EndReason.LAST_DAY, BY_ITSELF)
-                await refresh(ctx, conn, movement_id, actor=BY_ITSELF)
-    for movement_id in (*beginning, *outlived):
-        async with ctx.db.write() as conn:
-            await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)
+    done = [await alone(one, _end_if_over(ctx, one, today)) for one in over]
+    done += [await alone(one, _look(ctx, one)) for one in (*beginning, *outlived)]
     async with ctx.db.write() as conn:
         await placements.forget_people(conn, received_before=now - PERSON_KEPT_FOR)
-    return len(beginning) + len(over) + len(outlived)
+    return sum(done)
+
+
+async def _end_if_over(ctx: Context, movement_id: str, today: date) -> None:
+    async with ctx.db.write() as conn:
+        movement = await movements.held(conn, movement_id)
+        placement = await placements.of_movement(conn, movement_id)
+        # It may have been extended since it was read.
+        if movement is not None and placement is not None and placement.end < today:
+            await following.end(ctx, conn, movement, EndReason.LAST_DAY, BY_ITSELF)
+            await refresh(ctx, conn, movement_id, actor=BY_ITSELF)
+
+
+async def _look(ctx: Context, movement_id: str) -> None:
+    async with ctx.db.write() as conn:
+        await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)
 
 
 async def erase(ctx: Context) -> int:

@@ -17,7 +17,7 @@ from passport_shared.formats.snapshot import Snapshot, SnapshotError
 from passport_shared.formats.status_list import StatusListError, StatusToken
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound
-from passport_verifier.operations.movement_progress import refresh
+from passport_verifier.operations.movement_progress import alone, refresh
 from passport_verifier.operations.rechecks import BY_ITSELF, authority_now
 from passport_verifier.operations.status_lists import ISSUER_ROLES
 from passport_verifier.operations.watching import look
@@ -181,8 +181,12 @@ async def tidy(ctx: Context) -> int:
     async with ctx.db.read() as conn:
         missing = await watches.unwatched(conn)
     for movement_id in missing:
-        async with ctx.db.write() as conn:
-            await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)
+        await alone(movement_id, _begin(ctx, movement_id))
     async with ctx.db.write() as conn:
         await watches.forget_unwatched(conn)
     return len(missing)
+
+
+async def _begin(ctx: Context, movement_id: str) -> None:
+    async with ctx.db.write() as conn:
+        await refresh(ctx, conn, movement_id, actor=BY_ITSELF, caused=False)

@@ -326,8 +326,10 @@ async def awaiting(
 ) -> list[tuple[str, str]]:
     """(organisation, id) of decisions that wait for a status list, were not judged again, and can be now.
 
-    One can be judged again when a list it relies on was signed after it was decided and is still in force.
+    One can be judged again when a list it relies on was signed after it was decided and is still in force,
+    and its facts are there: what can never be judged must not stand before what can.
     """
+    forgotten = exists().where(movements.c.id == decisions.c.movement_id, movements.c.data_key == b"")
     arrived = exists().where(
         reliances.c.decision_id == decisions.c.id,
         status_lists.c.uri == reliances.c.status_uri,
@@ -337,7 +339,7 @@ async def awaiting(
     query = (
         select(decisions.c.ods, decisions.c.id)
         .outerjoin(_newer, _newer.c.recheck_of == decisions.c.id)
-        .where(decisions.c.awaits_status, _newer.c.id.is_(None), arrived)
+        .where(decisions.c.awaits_status, _newer.c.id.is_(None), ~forgotten, arrived)
         .order_by(decisions.c.id)
         .limit(limit)
     )
