@@ -6,11 +6,11 @@ import pytest
 
 from passport_shared.formats.sd_jwt_vc import inspect
 from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
-from passport_shared.wire.catalogue import TYPES
+from passport_shared.wire.catalogue import EMPLOYER_TYPES, TYPES
 from passport_testkit.databases import both_databases
 from passport_testkit.issuers import ENTITY, IssuerBench
 
-ALL = [kind.configuration_id for kind in TYPES.values()]
+ALL = [TYPES[name].configuration_id for name in EMPLOYER_TYPES]
 
 
 @both_databases

@@ -316,3 +316,25 @@ async def test_no_personal_data_in_what_is_kept_of_sources(
         assert PERSON["family_name"] not in text
         assert PERSON["birthdate"] not in text
         assert "7099999" not in text
+
+
+async def test_one_record_that_cannot_be_read_holds_up_nobody_for_ever(
+    connected: IssuerBench, workforce: Workforce
+) -> None:
+    ids = ["100000", "100001"]
+    for number, person_id in enumerate(ids):
+        workforce.hire(person_id=person_id, given_name=f"Person{number}")
+    connection_id = await workforce.connection(connected)
+    staff = []
+    for number, person_id in enumerate(ids):
+        staff_id = await connected.staff(legal_given=f"Person{number}", external_ids=[])
+        await workforce.link(connected, staff_id, connection_id, person_id)
+        staff.append(staff_id)
+    workforce.esr["100000"]["assignments"] = [{"nothing": "that a client can read"}] * 2
+    workforce.says("employee.changed", "100000")
+    await tick(connected)
+    workforce.esr["100001"]["assignments"][0]["position"]["department"] = "Theatres"
+    workforce.says("assignment.changed", "100001")
+    for _ in range(3):
+        await tick(connected, timedelta(minutes=61))
+    assert await kept(connected, staff[1]), "the other person is read"

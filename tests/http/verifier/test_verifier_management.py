@@ -185,6 +185,15 @@ async def test_policies_say_what_is_needed_and_what_is_asked(verifier: VerifierB
     problem(await verifier.call("GET", "/policies/NOTHING.NOBODY"), 404, "not_found")
 
 
+PLACEMENT = {
+    "position_title": "Visiting consultant urologist",
+    "department_contact": "Department office",
+    "approved_by": "Clinical director",
+    "hr_contact": "hr@trust.invalid",
+}
+CHECKLIST = {"badge_returned": True, "it_access_removed": True, "uniform_returned": True}
+
+
 async def everything(verifier: VerifierBench) -> list[tuple[str, str, Any]]:
     """Every management route with an object of this trust in it."""
     movement = await verifier.movement()
@@ -212,6 +221,18 @@ async def everything(verifier: VerifierBench) -> list[tuple[str, str, Any]]:
         ("POST", f"/movements/{movement_id}/release-request", body),
         ("GET", f"/movements/{movement_id}/release", None),
         ("POST", f"/movements/{movement_id}/release/refresh", None),
+        ("GET", f"/movements/{movement_id}/placement", None),
+        ("POST", f"/movements/{movement_id}/placement", {**PLACEMENT, **body}),
+        ("POST", f"/movements/{movement_id}/placement/end", {**CHECKLIST, **body}),
+        ("POST", f"/movements/{movement_id}/placement/offer", body),
+        ("GET", f"/movements/{movement_id}/watch", None),
+        ("GET", "/alerts", None),
+        ("GET", f"/alerts/{movement_id}", None),
+        ("POST", f"/alerts/{movement_id}/acknowledge", body),
+        ("GET", "/events", None),
+        ("GET", "/placements", None),
+        ("GET", "/placement-issuer", None),
+        ("PUT", "/placement-issuer", {"issuer_url": "https://issuer.example", **body}),
         ("GET", "/presentation-requests", None),
         ("POST", "/presentation-requests", {"movement_id": movement_id}),
         ("GET", f"/presentation-requests/{request_id}", None),
@@ -270,7 +291,12 @@ async def test_another_trust_sees_and_touches_nothing(databases: FreshDatabases,
             problem(refused, 404, "not_found")
             own_path = f"/api/v1/organisations/RM3{path}"
             found = await verifier.call(method, own_path, body, client=other, headers=headers)
-            if path in {"/movements", "/policies"} or path.startswith("/policies/"):
+            if path.endswith("/approve") and path.startswith("/policies/"):
+                # its own version, which the same person proposed a line before
+                problem(found, 409, "second_person_needed")
+            elif path == "/placement-issuer":
+                assert found.status_code in {404, 422}, (method, found.text)
+            elif path in {"/movements", "/policies"} or path.startswith("/policies/"):
                 assert found.status_code < 300, path
             elif method == "GET" and path.count("/") == 1:
                 assert found.json()["items"] == [], path

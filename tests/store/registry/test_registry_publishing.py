@@ -36,6 +36,7 @@ from passport_shared.formats.snapshot_manifest import manifest_hash
 from passport_shared.formats.trust import Finding
 from passport_shared.formats.x5c import encode_x5c, verify_chain
 from passport_shared.service.keys import KeyState
+from passport_shared.wire.catalogue import TYPES
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
 from passport_testkit.registries import ANN, BEA, R0A, RBV, RegistryBench, done, registry_bench
 
@@ -102,7 +103,7 @@ async def test_consumers_read_what_was_published(databases: FreshDatabases, tmp_
             bench.clock.now(),
         )
         assert too_much.finding is Finding.NOT_AUTHORISED
-        assert len(snap.types) == 7
+        assert len(snap.types) == len(TYPES)
         leaf = verify_chain(bench_chain(bench, issuer.entity_id), snap.roots, at=bench.clock.now())
         assert (leaf.san_uri, leaf.ods_code) == (issuer.entity_id, RBV)
 

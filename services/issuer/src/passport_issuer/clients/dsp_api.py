@@ -96,10 +96,11 @@ def _queries(wanted: Wanted) -> list[dict[str, str]]:
     if surname and surname != given["surname"].casefold():
         queries.append({**first_query, "surname": surname})
     if "firstName" in given and "birthDate" in given:
-        first = given["firstName"].split()[0]
-        for name in dict.fromkeys((first, folded(first) or first)):
-            if name == first or name != first.casefold():
-                queries.append({"firstName": name, "birthDate": given["birthDate"]})
+        # A system may hold all given names as the first one, or the first of them only.
+        for first in dict.fromkeys((given["firstName"], given["firstName"].split()[0])):
+            for name in dict.fromkeys((first, folded(first) or first)):
+                if name == first or name != first.casefold():
+                    queries.append({"firstName": name, "birthDate": given["birthDate"]})
     return queries
 
 

@@ -163,7 +163,13 @@ async def _read_due(ctx: Context, connection: Connection) -> bool:
     async with ctx.db.read() as conn:
         due = await links.due_links(conn, connection.id, ctx.clock.now(), PEOPLE_PER_TURN + 1)
     for link in due[:PEOPLE_PER_TURN]:
-        await read_again(ctx, connection, link)
+        try:
+            await read_again(ctx, connection, link)
+        except Exception:
+            # The next turn begins with others: one record that cannot be read holds up nobody for ever.
+            async with ctx.db.write() as conn:
+                await links.put_behind(conn, link, ctx.clock.now())
+            raise
     return len(due) > PEOPLE_PER_TURN
 
 

@@ -157,6 +157,13 @@ async def due_links(conn: AsyncConnection, connection_id: str, now: datetime, li
     return await many(conn, query, Link)
 
 
+async def put_behind(conn: AsyncConnection, link: Link, now: datetime) -> None:
+    """Let a link that is due stand behind all others that are; one that was due for something newer stays."""
+    table = t.staff_links
+    mine = (table.c.id == link.id, table.c.due_at == link.due_at)
+    await conn.execute(update(table).where(*mine).values(due_at=now))
+
+
 async def mark_stale(conn: AsyncConnection, connection_id: str, before: datetime, now: datetime) -> None:
     """Mark links that were last read before ``before`` as due."""
     table = t.staff_links
