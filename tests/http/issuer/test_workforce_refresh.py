@@ -321,20 +321,18 @@ async def test_no_personal_data_in_what_is_kept_of_sources(
 async def test_one_record_that_cannot_be_read_holds_up_nobody_for_ever(
     connected: IssuerBench, workforce: Workforce
 ) -> None:
-    ids = ["100000", "100001"]
-    for number, person_id in enumerate(ids):
-        workforce.hire(person_id=person_id, given_name=f"Person{number}")
-    connection_id = await workforce.connection(connected)
-    staff = []
-    for number, person_id in enumerate(ids):
-        staff_id = await connected.staff(legal_given=f"Person{number}", external_ids=[])
-        await workforce.link(connected, staff_id, connection_id, person_id)
-        staff.append(staff_id)
-    workforce.esr["100000"]["assignments"] = [{"nothing": "that a client can read"}] * 2
-    workforce.says("employee.changed", "100000")
+    connection_id = await workforce.connect(connected, "ESR")
+    for person_id in ("7000001", "7000002"):
+        workforce.hire(person_id=person_id)
+        staff_id = await connected.staff(external_ids=[])
+        link = {"person_id": person_id, "actor": HR}
+        await connected.call("PUT", f"/staff/{staff_id}/links/{connection_id}", link)
+    workforce.esr["7000001"]["assignments"] = "no list"  # type: ignore[assignment]
+    workforce.says("employee.changed", person_id="7000001")
     await tick(connected)
-    workforce.esr["100001"]["assignments"][0]["position"]["department"] = "Theatres"
-    workforce.says("assignment.changed", "100001")
+    workforce.says("employee.changed", person_id="7000002")
     for _ in range(3):
         await tick(connected, timedelta(minutes=61))
-    assert await kept(connected, staff[1]), "the other person is read"
+    async with connected.ctx.db.read() as conn:
+        left = await links.due_links(conn, connection_id, connected.clock.now(), 5)
+    assert [one.person_id for one in left] == ["7000001"]
