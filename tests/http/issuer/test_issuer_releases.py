@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from passport_issuer.operations import failpoints, leavers
 from passport_issuer.store import tables as t
+from passport_issuer.store.release_tables import release_documents
 from passport_shared.formats.federation import verify_entity_configuration
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.jose import PublicKey
@@ -673,3 +674,21 @@ async def test_lists_show_what_waits_newest_first(issuer: IssuerBench, host: Hos
     assert [item["id"] for item in [*page["items"], *rest["items"]]] == ids[::-1]
     assert rest["next"] is None
     assert page["items"][0]["requester"] == HOST
+
+
+async def test_a_trust_without_its_key_holds_up_no_other_trusts_release(
+    issuer: IssuerBench, host: HostSimulator
+) -> None:
+    asked, _ = await linked(issuer, host)
+    await act(issuer, asked, "line-manager", YES_MANAGER)
+    with failpoints.armed(failpoints.RELEASE[0], _crash), pytest.raises(BaseException) as caught:
+        await act(issuer, asked, "hr", YES_HR)
+    assert _holds(caught.value)
+    async with issuer.ctx.db.write() as conn:
+        [waiting] = (await conn.execute(select(release_documents))).mappings()
+        other = {"ods": "GONE", "serial": 0, "reserved_at": issuer.clock.now() - timedelta(days=1)}
+        await conn.execute(release_documents.insert().values({**waiting, **other}))
+    await leavers.tend(issuer.ctx)
+    async with issuer.ctx.db.read() as conn:
+        rows = (await conn.execute(select(release_documents))).mappings().all()
+    assert {row["ods"]: row["token"] is not None for row in rows} == {"GONE": False, "RBV": True}

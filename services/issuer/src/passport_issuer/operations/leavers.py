@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
@@ -25,6 +26,8 @@ from passport_issuer.store.staff import get_staff, set_leaving_date
 from passport_shared.service.auth import Actor
 from passport_shared.service.problems import NotFound
 from passport_shared.service.tenancy import Tenant
+
+log = structlog.get_logger(__name__)
 
 SYSTEM = {"system": "release.leavers"}
 
@@ -116,7 +119,11 @@ async def tend(ctx: Context) -> int:
         tenant = await ctx.tenants.get(ods)
         if tenant is None:
             continue
-        async with ctx.db.write() as conn:
-            changed += len(await apply(ctx, conn, tenant, staff_id, SYSTEM))
+        try:
+            async with ctx.db.write() as conn:
+                changed += len(await apply(ctx, conn, tenant, staff_id, SYSTEM))
+        except Exception as fault:
+            # One person's releases that cannot be brought into line hold up nobody else's.
+            log.exception("release.end_not_changed", organisation=ods, reason=type(fault).__name__)
     await release_documents.sign_waiting(ctx)
     return changed

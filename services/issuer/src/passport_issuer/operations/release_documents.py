@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
@@ -34,6 +35,8 @@ from passport_shared.wire.release import (
     release_expiry,
     text_sha256,
 )
+
+log = structlog.get_logger(__name__)
 
 _DAYS = ("id", "version", "type", "role_profile", "host_ods", "employing_ods")
 
@@ -117,9 +120,15 @@ async def sign_waiting(ctx: Context) -> int:
     """Sign what is reserved and unsigned, whatever happened to who reserved it; how many."""
     async with ctx.db.read() as conn:
         waiting = await store.unsigned(conn)
+    signed = 0
     for document in waiting:
-        await sign(ctx, document)
-    return len(waiting)
+        try:
+            await sign(ctx, document)
+            signed += 1
+        except Exception as fault:
+            # One trust whose key is not to be had holds up no other's.
+            log.exception("release.not_signed", release=document.release_id, reason=type(fault).__name__)
+    return signed
 
 
 async def _newest(ctx: Context, ods: str, release_id: str) -> Document | None:
