@@ -407,3 +407,21 @@ async def test_the_runner_works_in_the_background_and_stops(
     job = await queue.get(job_id)
     assert job is not None
     assert job.state is JobState.QUEUED
+
+
+async def test_jobs_that_ended_long_ago_are_forgotten_and_no_others(
+    replicas: list[Database], clock: FrozenClock
+) -> None:
+    queue = JobQueue(replicas[0], TABLES, clock)
+
+    async def handler(run: JobRun) -> None:
+        return None
+
+    old = await queue.enqueue("import", {}, unique_key="old")
+    await queue.run_one({"import": handler})
+    waiting = await queue.enqueue("nobody's", {}, unique_key="waiting")
+    clock.advance(timedelta(days=2))
+    new = await queue.enqueue("import", {}, unique_key="new")
+    await queue.run_one({"import": handler})
+    assert await queue.purge(clock.now() - timedelta(days=1)) == 1
+    assert [await queue.get(one) is None for one in (old, waiting, new)] == [True, False, False]

@@ -72,7 +72,7 @@ from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
-from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.jobs import JobQueue, Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.outbox import Outbox, activity_sinks
@@ -339,6 +339,7 @@ def _periodics(
         await ctx.limiter.purge()
         await ctx.holders.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
+        await JobQueue(ctx.db, tables.jobs, ctx.clock).purge(ctx.clock.now() - EVENTS_KEPT)
         await gathering.forget_expired(ctx)
 
     return [

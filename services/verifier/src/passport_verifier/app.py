@@ -32,7 +32,7 @@ from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
-from passport_shared.service.jobs import JobHandler, Leases, Periodic, Runner
+from passport_shared.service.jobs import JobHandler, JobQueue, Leases, Periodic, Runner
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
@@ -321,6 +321,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         await ctx.limiter.purge()
         await ctx.holders.purge()
         await ctx.outbox.purge(ctx.clock.now() - EVENTS_KEPT)
+        await JobQueue(ctx.db, tables.jobs, ctx.clock).purge(ctx.clock.now() - EVENTS_KEPT)
 
     async def tidy_watches() -> None:
         await watch_tidy(ctx)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, RowMapping, and_, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats.clock import Clock
@@ -161,6 +161,15 @@ class JobQueue:
                 (await conn.execute(select(self._table).where(self._table.c.id == job_id))).mappings().first()
             )
         return None if row is None else _job(row)
+
+    async def purge(self, before: datetime) -> int:
+        """Forget jobs that ended before then, and with them that their work was done; how many."""
+        jobs = self._table
+        ended = jobs.c.state.in_([JobState.DONE.value, JobState.FAILED.value])
+        # No job ends before it was due: this part has the index.
+        old = delete(jobs).where(ended, jobs.c.run_after < before, jobs.c.finished_at < before)
+        async with self._db.write() as conn:
+            return int((await conn.execute(old)).rowcount)
 
     async def run_one(self, handlers: Mapping[str, JobHandler]) -> Job | None:
         """Lease one due job of the handlers' kinds, run it, record the outcome; None if none is due."""
