@@ -327,7 +327,7 @@ async def test_one_record_that_cannot_be_read_holds_up_nobody_for_ever(
         staff_id = await connected.staff(external_ids=[])
         link = {"person_id": person_id, "actor": HR}
         await connected.call("PUT", f"/staff/{staff_id}/links/{connection_id}", link)
-    workforce.esr["7000001"]["assignments"] = "no list"  # type: ignore[assignment]
+    workforce.esr["7000001"]["assignments"] = "no list"
     workforce.says("employee.changed", person_id="7000001")
     await tick(connected)
     workforce.says("employee.changed", person_id="7000002")
