@@ -9,6 +9,7 @@ import pytest
 
 from deploy.demo.trusts import CHRISTIE
 from passport_shared.formats import sd_jwt
+from passport_shared.wire.catalogue import TYPES
 from passport_testkit import node
 from passport_testkit.by_hand import issuing, moving, people
 from passport_testkit.keys import key, private_jwk
@@ -66,7 +67,7 @@ async def test_npm_openid4vci_receives_the_whole_passport_with_one_offer_and_one
 async def test_npm_openid4vci_reads_the_metadata_in_both_languages(network, peer):
     found = await peer.call("vci.metadata", issuer=f"{network.url('issuer')}/{CHRISTIE.ods}")
     configurations = found["credentialIssuer"]["credential_configurations_supported"]
-    assert len(configurations) == 7
+    assert len(configurations) == len(TYPES)
     for configuration in configurations.values():
         locales = {entry["locale"] for entry in configuration["credential_metadata"]["display"]}
         assert locales == {"en-GB", "cy"}

@@ -348,6 +348,8 @@ async def test_openapi_names_every_route(http: httpx.AsyncClient):
     assert document["paths"]["/api/v1/enrolments"]["post"]["security"] == []
     transport: Any = http._transport
     own = {"/health/live", "/health/ready", "/metrics", "/openapi.json", "/assets/passport.css"}
+    # Pages for people, there only where the operator publishes them.
+    own |= {"/reports", "/reports/{name}"}
     served = {
         route.path
         for route in transport.app.routes

@@ -318,6 +318,12 @@ def _registered(kit: ApiClientKit) -> RegisterClient:
 async def _registry_ids(http: httpx.AsyncClient, client: ApiClientKit, bench: Any) -> dict[str, str]:
     token = await access_token(http, client, PUBLIC_URL, bench.clock.now())
     http.headers["Authorization"] = f"Bearer {token}"
+    named = await http.put(
+        f"/api/v1/organisations/{RBV}/hr-users/hr-7f31",
+        json={"roles": ["HR_ISSUER"], "actor": "op-1"},
+        headers={"If-Match": '"0"'},
+    )
+    assert named.status_code == 200, named.text
     agreement = {
         "type": "MOU",
         "version": "1",

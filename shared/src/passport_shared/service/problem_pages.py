@@ -68,7 +68,7 @@ def _negotiated(request: Request, document: Mapping[str, object], page: object) 
 
 _STYLE = (
     "body{font:1rem/1.5 Arial,sans-serif;margin:2rem auto;max-width:42rem;padding:0 1rem}"
-    "code{background:#f0f4f5}"
+    "code{background:#f0f4f5;overflow-wrap:anywhere}"
 )
 
 

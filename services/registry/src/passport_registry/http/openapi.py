@@ -129,9 +129,5 @@ PATHS: dict[str, Any] = {
     "/client-directory": _read(
         "get_client_directory", "Signed directory of API clients", DIRECTORY_MEDIA_TYPE
     ),
-    "/reports": _read("list_report_pages", "Reports as pages, where the network publishes them", "text/html"),
-    "/reports/{name}": _read(
-        "get_report_page", "One report as a page", "text/html", [_path("name", "^(f1|f2|r[1-5])$")]
-    ),
     "/register": _read("get_register", "Public register of trusts", "application/json", schema=_OBJECT),
 }

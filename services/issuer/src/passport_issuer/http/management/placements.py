@@ -24,7 +24,10 @@ router = management_router(f"{PREFIX}/placements", tags=["Placements"])
 
 MovementId = Annotated[
     str,
-    Path(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The movement's id at the host's verifier."),
+    Path(
+        pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        description="The movement's id at the host's verifier.",
+    ),
 ]
 Reader = Annotated[Access, Depends(access("placements:read"))]
 Writer = Annotated[Access, Depends(access("placements:write"))]

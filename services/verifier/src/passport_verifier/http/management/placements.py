@@ -277,7 +277,7 @@ async def read_placement_issuer(who: TenantReader, ctx: Ctx, response: Response)
 
 @router.put("/placement-issuer", summary="Say where this trust's issuer is")
 async def write_placement_issuer(
-    body: PlacementIssuerBody, who: TenantWriter, ctx: Ctx, response: Response, if_match: IfMatch
+    body: PlacementIssuerBody, who: TenantWriter, ctx: Ctx, response: Response, if_match: IfMatch = None
 ) -> PlacementIssuerView:
     """Say where this trust's issuer is: it has a tenant with this trust's ODS code, known to the register.
 
