@@ -282,7 +282,7 @@ async def test_the_problem_catalogue_reads_as_a_page(network, chromium):
         assert await tab.visit(f"{network.url(service)}/problems") == 200
         assert await tab.violations() == []
         assert await tab.overflow() <= 0
-    await press(tab, "text=not_found")
+    await press(tab, 'text="not_found"')
     assert await tab.page.inner_text("h1") == "No such resource"
     assert await tab.violations() == []
     assert tab.complaints == []
