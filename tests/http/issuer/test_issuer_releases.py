@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from passport_issuer.operations import failpoints, leavers
+from passport_issuer.operations import failpoints, leavers, placement_ends
 from passport_issuer.store import tables as t
 from passport_issuer.store.release_tables import release_documents
 from passport_shared.formats.federation import verify_entity_configuration
@@ -692,3 +692,35 @@ async def test_a_trust_without_its_key_holds_up_no_other_trusts_release(
     async with issuer.ctx.db.read() as conn:
         rows = (await conn.execute(select(release_documents))).mappings().all()
     assert {row["ods"]: row["token"] is not None for row in rows} == {"GONE": False, "RBV": True}
+
+
+async def _placement_notices(issuer: IssuerBench, staff_id: str) -> list[dict[str, Any]]:
+    answer = await issuer.call("GET", f"/notices?staff_id={staff_id}")
+    assert answer.status_code == 200, answer.text
+    return [item for item in answer.json()["items"] if item["kind"] == "PLACEMENT_ENDS"]
+
+
+async def test_the_employer_tells_its_own_that_a_placement_ends_once_for_each_announcement(
+    issuer: IssuerBench, host: HostSimulator
+) -> None:
+    start, end = date(2026, 9, 10), date(2026, 10, 10)
+    about = movement(start, end=end)
+    _, staff_id = await agreed(issuer, host, movement=about, staff={"work_email": "a@trust.invalid"})
+    assert await placement_ends.announce(issuer.ctx) == 0
+    issuer.clock.advance(timedelta(days=(end - issuer.clock.now().date()).days - 7))
+    assert await placement_ends.announce(issuer.ctx) == 1
+    assert await placement_ends.announce(issuer.ctx) == 0
+    issuer.clock.advance(timedelta(days=6))
+    assert await placement_ends.announce(issuer.ctx) == 1
+    issuer.clock.advance(timedelta(days=2))
+    assert await placement_ends.announce(issuer.ctx) == 0
+    assert len(await _placement_notices(issuer, staff_id)) == 2
+
+
+async def test_nobody_is_told_of_an_end_the_day_after_they_agreed(
+    issuer: IssuerBench, host: HostSimulator
+) -> None:
+    today = issuer.clock.now().date()
+    about = movement(today, end=today + timedelta(days=5))
+    await agreed(issuer, host, movement=about, staff={"work_email": "a@trust.invalid"})
+    assert await placement_ends.announce(issuer.ctx) == 0

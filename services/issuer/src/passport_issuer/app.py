@@ -49,7 +49,7 @@ from passport_issuer.http.management import (
     staff_links,
     training,
 )
-from passport_issuer.operations import gathering, leavers, notice_sending, renewals
+from passport_issuer.operations import gathering, leavers, notice_sending, placement_ends, renewals
 from passport_issuer.operations.connections_refresh import Refresher
 from passport_issuer.operations.couriers import notice_means
 from passport_issuer.operations.placements import tidy as tidy_placements
@@ -352,6 +352,7 @@ def _periodics(
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="notices", every=NOTICES_EVERY, run=lambda: notice_sending.tend(ctx)),
         Periodic(name="renewals", every=RENEWALS_EVERY, run=lambda: renewals.announce(ctx)),
+        Periodic(name="placement.ends", every=RENEWALS_EVERY, run=lambda: placement_ends.announce(ctx)),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
     ]
 

@@ -336,6 +336,22 @@ async def running_of(conn: AsyncConnection, ods: str, staff_id: str, today: date
     return await many(conn, query, Case)
 
 
+async def ending(conn: AsyncConnection, first: date, last: date, *, limit: int = 1_000) -> list[Case]:
+    """Agreed releases whose last day lies between two days, the soonest first."""
+    query = (
+        select(releases)
+        .where(
+            releases.c.state.in_(_AGREED),
+            releases.c.staff_id.is_not(None),
+            releases.c.released_end >= first,
+            releases.c.released_end <= last,
+        )
+        .order_by(releases.c.released_end, releases.c.id)
+        .limit(limit)
+    )
+    return await many(conn, query, Case)
+
+
 async def days_taken(conn: AsyncConnection, case: Case) -> dict[str, Days]:
     """The days of the person's other releases, by id; other versions of the same movement do not count."""
     query = select(releases.c.id, releases.c.start, releases.c.released_end).where(
