@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := shared services/registry services/issuer services/verifier services/wallet
 T ?= tests
-WORKERS ?= 2
+# one worker per core, up to four: each keeps a database cluster of its own
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); if [ $$n -gt 4 ]; then n=4; fi; echo $$n)
 S ?= issuer
 
 .PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
