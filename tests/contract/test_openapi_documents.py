@@ -36,6 +36,9 @@ BESIDE = {
     ("GET", "/openapi.json"),
     ("GET", "/problems"),
     ("GET", "/problems/{slug}"),
+    # pages, there only where the registry's operator publishes its reports
+    ("GET", "/reports"),
+    ("GET", "/reports/{name}"),
 }
 
 
