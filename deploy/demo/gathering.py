@@ -11,9 +11,11 @@ from deploy.dev.management import ManagementClient
 from deploy.dev.stack import Stack
 from deploy.simulators import clients as system_clients
 from deploy.simulators.people import PilotPerson
+from deploy.simulators.sandbox_people import SandboxPerson
 from deploy.simulators.settings import Settings
 
 ESR, LEARNING = "ESR", "LMS"
+Person = PilotPerson | SandboxPerson
 MARRIED = "Surname changed on marriage; the certificate was seen"
 SPELLING = "The learning system cannot write these letters; birthdate and post are the same"
 
@@ -89,7 +91,7 @@ def connect(stack: Stack, hr: ManagementClient, ods: str) -> Employer:
     return employer
 
 
-def enter(employer: Employer, person: PilotPerson) -> str:
+def enter(employer: Employer, person: Person) -> str:
     """HR enters whom they are going to invite; the rest is read."""
     hire = person.hire
     made = employer.hr.post(
@@ -106,7 +108,7 @@ def enter(employer: Employer, person: PilotPerson) -> str:
     return str(made["id"])
 
 
-def link(story: Story, employer: Employer, staff_id: str, person: PilotPerson) -> None:
+def link(story: Story, employer: Employer, staff_id: str, person: Person) -> None:
     """Search both systems, and choose: nobody is linked by the service itself."""
     hire = person.hire
     for system, connection in employer.connections.items():

@@ -323,6 +323,7 @@ async def test_requirements_are_public_and_cacheable(verifier: VerifierBench) ->
     body = answer.json()
     (role,) = body["roles"]
     assert (body["host"]["ods_code"], role["role_profile"]) == ("R0A", "UROLOGY_SURGEON")
+    assert all(body["host"]["name"] in text and "{" not in text for text in role["purpose"].values())
     records = {record["type"]: record for record in role["records"]}
     assert records["StaffIdentity"]["need"] == "SAFETY"
     assert "barred_lists" in records["DbsOutcome"]["details"]

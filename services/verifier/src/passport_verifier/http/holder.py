@@ -158,7 +158,7 @@ async def requirements(request: Request) -> Response:
         {
             "host": {"ods_code": tenant.ods, "name": tenant.name},
             "movement_type": wanted,
-            "roles": [requirements_of(policy) for policy in found],
+            "roles": [requirements_of(policy, tenant.name) for policy in found],
         }
     )
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -14,12 +14,12 @@ from passport_verifier.rules.policies import HostPolicy, NeedRow
 SKILLS = "CoreSkills"
 
 
-def requirements_of(policy: HostPolicy) -> dict[str, Any]:
-    """The requirements of one policy as plain JSON, in the order of its rows."""
+def requirements_of(policy: HostPolicy, host: str) -> dict[str, Any]:
+    """The requirements of one policy at a host, by its name, as plain JSON in the order of its rows."""
     return {
         "role_profile": policy.profile.name,
         "labels": dict(policy.profile.labels),
-        "purpose": dict(policy.purpose),
+        "purpose": {locale: text.format(host=host) for locale, text in policy.purpose.items()},
         "version": policy.version,
         "effective": policy.effective.isoformat(),
         "records": [_record(policy, credential) for credential in policy.credentials],
