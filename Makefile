@@ -10,7 +10,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); if [ $$n -gt 4 ]; then n=4
 S ?= issuer
 
 .PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
-        e2e bench vectors openapi documents demo up down token lock clean
+        e2e bench soak vectors openapi documents demo up down token lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ e2e: setup peers ## the journeys over https against real processes
 
 bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench
+
+soak: setup ## what takes minutes or hours to prove: make soak P="scale --scale 0.1"
+	$(BIN)/python -m tests.soak $(P)
 
 vectors: setup ## make our own test vectors again; nothing may change
 	@for generator in tests/vectors/generate_*.py; do $(BIN)/python $$generator || exit 1; done
