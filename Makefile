@@ -93,6 +93,8 @@ lock: ## make the hashed, host-free lock again (needs uv)
 	uv export --frozen --no-emit-workspace --all-groups --all-packages --all-extras --no-header --no-annotate -q -o requirements.lock
 	@for package in registry issuer verifier wallet; do uv export --frozen --no-emit-workspace --package passport-$$package \
 	  --all-extras --no-default-groups --no-header --no-annotate -q -o requirements-$$package.lock || exit 1; done
+	@for group in simulators build; do uv export --frozen --no-emit-workspace --only-group $$group --no-header \
+	  --no-annotate -q -o requirements-$$group.lock || exit 1; done
 
 clean: ## remove what the targets made
 	rm -rf .venv .dev out tests/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
