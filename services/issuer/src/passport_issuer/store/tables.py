@@ -232,6 +232,8 @@ offer_datasets = Table(
     Column("claims", JsonText),
     UniqueConstraint("offer_id", "position"),
 )
+_kept = offer_datasets.c.claims.is_not(None)
+Index("ix_offer_datasets_kept", offer_datasets.c.offer_id, sqlite_where=_kept, postgresql_where=_kept)
 
 access_tokens_table = Table(
     "wallet_access_tokens",
@@ -304,6 +306,8 @@ credentials = Table(
 )
 Index("ix_credentials_passport_id_type", credentials.c.passport_id, credentials.c.type)
 Index("ix_credentials_ods_id", credentials.c.ods, credentials.c.id)
+Index("ix_credentials_staff_id_id", credentials.c.staff_id, credentials.c.id)
+Index("ix_credentials_dataset_id", credentials.c.dataset_id)
 Index("ix_credentials_notification_id", credentials.c.notification_id)
 Index("ix_credentials_request_id", credentials.c.request_id)
 Index("ix_credentials_issuer_jwt_sha256", credentials.c.issuer_jwt_sha256)

@@ -218,6 +218,15 @@ Index(
     postgresql_where=_current,
 )
 
+_prepared = trust_marks.c.state == "PREPARED"
+Index(
+    "ix_trust_marks_prepared",
+    trust_marks.c.entity_id,
+    sqlite_where=_prepared,
+    postgresql_where=_prepared,
+)
+Index("ix_trust_marks_status_list_id_expires_at", trust_marks.c.status_list_id, trust_marks.c.expires_at)
+
 status_lists = Table(
     "status_lists",
     metadata,

@@ -72,7 +72,10 @@ placements = Table(
     Column("erased_at", UtcDateTime),
 )
 Index("ix_placements_ods_movement_id", placements.c.ods, placements.c.movement_id)
+Index("ix_placements_ods_state", placements.c.ods, placements.c.state, placements.c.movement_id)
 Index("ix_placements_state_end", placements.c.state, placements.c.end)
+_kept = placements.c.erased_at.is_(None)
+Index("ix_placements_kept", placements.c.ended_at, sqlite_where=_kept, postgresql_where=_kept)
 _untold = placements.c.told_revision < placements.c.revision
 Index(
     "ix_placements_untold",

@@ -78,6 +78,7 @@ movements = Table(
     UniqueConstraint("ods", "external_id"),
 )
 Index("ix_movements_ods_id", movements.c.ods, movements.c.id)
+Index("ix_movements_ods_state_id", movements.c.ods, movements.c.state, movements.c.id)
 
 presentation_requests = Table(
     "presentation_requests",
@@ -157,6 +158,7 @@ register_checks = Table(
     Column("recorded_at", UtcDateTime, nullable=False),
 )
 Index("ix_register_checks_case_id", register_checks.c.case_id, register_checks.c.checked_at)
+Index("ix_register_checks_ods_id", register_checks.c.ods, register_checks.c.id)
 
 decisions = Table(
     "decisions",
@@ -192,6 +194,8 @@ decisions = Table(
 )
 Index("ix_decisions_ods_id", decisions.c.ods, decisions.c.id)
 Index("ix_decisions_case_id", decisions.c.case_id, decisions.c.id)
+Index("ix_decisions_movement_id", decisions.c.movement_id, decisions.c.id)
+Index("ix_decisions_request_id", decisions.c.request_id, decisions.c.id)
 _first = decisions.c.recheck_of.is_(None)
 Index("uq_decisions_first", decisions.c.request_id, unique=True, sqlite_where=_first, postgresql_where=_first)
 # A decision is re-checked once; the next re-check is of the newer decision, so that they form one line.
