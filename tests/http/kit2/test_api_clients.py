@@ -16,7 +16,7 @@ from fastapi import Depends
 from passport_shared.formats.clock import epoch_s
 from passport_shared.formats.jose import parse, sign, verify
 from passport_shared.formats.strict import b64url_encode
-from passport_shared.service import auth, keys
+from passport_shared.service import auth, keys, limits
 from passport_shared.service.app import create_app
 from passport_shared.service.auth import (
     KEPT_LONGER,
@@ -30,6 +30,7 @@ from passport_shared.service.auth import (
 from passport_shared.service.client_assertion import AssertionReason, AssertionRefused, check_assertion
 from passport_shared.service.db import Database, new_metadata
 from passport_shared.service.keys import Kek, KeyState, KeyStore
+from passport_shared.service.limits import RateLimiter
 from passport_shared.service.problems import Forbidden, Invalid, NotFound
 from passport_shared.service.routes import management_router
 from passport_shared.wire.clients import ASSERTION_TYPE, ClientKind, ClientState, client_assertion
@@ -51,6 +52,7 @@ from passport_testkit.keys import key
 METADATA = new_metadata()
 AUTH_TABLES = auth.tables(METADATA)
 KEY_TABLES = keys.tables(METADATA)
+LIMIT_TABLES = limits.tables(METADATA)
 KEK = Kek(bytes(range(32)))
 URL = "https://issuer.example"
 REGISTRY = "https://registry.example"
@@ -82,6 +84,7 @@ class World:
             tables=AUTH_TABLES,
             clock=self.clock,
             scopes=scopes_of("issuer"),
+            limiter=RateLimiter(self.db, LIMIT_TABLES, self.clock),
         )
 
     async def post(self, form: dict[str, str]) -> httpx.Response:

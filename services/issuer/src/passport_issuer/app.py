@@ -67,6 +67,7 @@ from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
 from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
@@ -145,7 +146,8 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
     """
     trust_file, clock = read_trust_file(settings), parts.clock
     db = Database(settings.database_url, name=SERVICE, shared=shared, durable=settings.durable)
-    keys = KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock)
+    guard = ClockGuard(clock, db)
+    keys = KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock, guard)
     outbound = parts.outbound or Outbound(
         ca_file=settings.tls_ca_file,
         allow=settings.outbound_allow,
@@ -158,6 +160,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
     await db.open()
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    guard.follow(snapshots)
     directory = RegistryClients(documents, outbound, snapshots.directory_source, clock)
     tenants = Tenants(
         db,
@@ -178,6 +181,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         placement_retention=settings.placement_retention,
         db=db,
         clock=clock,
+        clock_guard=guard,
         keys=keys,
         documents=documents,
         outbound=outbound,
@@ -246,6 +250,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             tables=tables.auth,
             clock=ctx.clock,
             scopes=scopes_of(SERVICE),
+            limiter=ctx.limiter,
         )
         app.state.context = ctx
         app.state.authenticator = authenticator
@@ -260,6 +265,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         )
         watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
+        ctx.clock_guard.show(app.state.metrics)
         app.state.refresher = Refresher(ctx, Leases(ctx.db, tables.jobs, ctx.clock))
         periodics = [
             *_periodics(ctx, watch, authenticator, app.state.sealer),
@@ -324,6 +330,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         surface=dsp_events.surface,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
+        trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,
     )
@@ -358,7 +365,7 @@ def _periodics(
 
 
 def _readiness(app: Callable[[], FastAPI]) -> list[Check]:
-    """Ready: the database answers, the secrets open, and the audit log is being sealed."""
+    """Ready: database and clock are right, the secrets open, and the audit log is being sealed."""
 
     async def database() -> None:
         await app().state.context.db.ping()
@@ -370,4 +377,12 @@ def _readiness(app: Callable[[], FastAPI]) -> list[Check]:
         if await app().state.sealer.lag() > MAX_LAG:
             raise RuntimeError("audit entries wait to be sealed")
 
-    return [Check("database", database), Check("keys", keys), Check("audit", sealing)]
+    async def clock() -> None:
+        await app().state.context.clock_guard.check()
+
+    return [
+        Check("database", database),
+        Check("clock", clock),
+        Check("keys", keys),
+        Check("audit", sealing),
+    ]

@@ -47,6 +47,7 @@ from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
 from passport_shared.service.client_directory import LocalClients
 from passport_shared.service.clock import SystemClock, clock_of
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
@@ -96,11 +97,13 @@ def open_context(settings: RegistrySettings, parts: Parts, *, shared: bool = Fal
         allow=settings.outbound_allow,
         allow_private=settings.environment is not Environment.PRODUCTION,
     )
+    guard = ClockGuard(clock, db)
     return Context(
         settings=settings,
         db=db,
         clock=clock,
-        keys=KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock),
+        clock_guard=guard,
+        keys=KeyStore(db, Kek.load(settings.kek_file), tables.keys, clock, guard),
         outbound=outbound,
         audit=AuditLog(tables.audit, clock),
         documents=CachedDocuments(db, tables.documents, clock),
@@ -134,6 +137,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
         )
+        ctx.clock_guard.show(app.state.metrics)
         runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=_periodics(ctx, app.state.authenticator))
         if given.background:
             await runner.start()
@@ -174,6 +178,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_limits=BODY_LIMITS,
         access_log_every=settings.access_log_every,
+        trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,
     )
@@ -194,6 +199,7 @@ def _authenticator(ctx: Context) -> Authenticator:
         tables=tables.auth,
         clock=ctx.clock,
         scopes=scopes_of(SERVICE),
+        limiter=ctx.limiter,
     )
 
 
@@ -219,7 +225,7 @@ def _periodics(ctx: Context, authenticator: Authenticator) -> list[Periodic]:
 
 
 def _readiness(app_context: Callable[[], Context]) -> list[Check]:
-    """Ready: the database answers, the anchor's key can be used, and the audit log is being sealed."""
+    """Ready: database and clock are right, the anchor's key can be used, the audit log is being sealed."""
 
     async def database() -> None:
         await app_context().db.ping()
@@ -231,4 +237,12 @@ def _readiness(app_context: Callable[[], Context]) -> list[Check]:
         if await sealer(app_context()).lag() > MAX_LAG:
             raise RuntimeError("audit entries wait to be sealed")
 
-    return [Check("database", database), Check("anchor", anchor_key), Check("audit", sealing)]
+    async def clock() -> None:
+        await app_context().clock_guard.check()
+
+    return [
+        Check("database", database),
+        Check("clock", clock),
+        Check("anchor", anchor_key),
+        Check("audit", sealing),
+    ]

@@ -27,6 +27,7 @@ from passport_shared.service.audit import MAX_LAG, AuditLog, Sealer
 from passport_shared.service.auth import Authenticator, token_routes
 from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
@@ -125,7 +126,8 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
     clock = parts.clock
     db = Database(settings.database_url, name=SERVICE, shared=shared, durable=settings.durable)
     kek = Kek.load(settings.kek_file)
-    keys = KeyStore(db, kek, tables.keys, clock)
+    guard = ClockGuard(clock, db)
+    keys = KeyStore(db, kek, tables.keys, clock, guard)
     outbound = parts.outbound or Outbound(
         ca_file=settings.tls_ca_file,
         allow=settings.outbound_allow,
@@ -134,12 +136,14 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
     trust_file = parts.trust_file or read_trust_file(settings.trust_file)
     documents = CachedDocuments(db, tables.documents, clock)
     snapshots = SnapshotKeeper(db, outbound, trust_file, clock, documents)
+    guard.follow(snapshots)
     directory = RegistryClients(documents, outbound, snapshots.directory_source, clock)
     leases = Leases(db, tables.jobs, clock)
     return Context(
         settings=settings,
         db=db,
         clock=clock,
+        clock_guard=guard,
         keys=keys,
         kek=kek,
         outbound=outbound,
@@ -244,6 +248,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         )
         watch = RegistryWatch(ctx.snapshots, ctx.directory, every=settings.registry_poll)
         watch.show(app.state.metrics, ctx.clock)
+        ctx.clock_guard.show(app.state.metrics)
         periodics = _periodics(ctx, app.state.authenticator, watch)
         app.state.runner = Runner(
             ctx.db, tables.jobs, ctx.clock, periodics=periodics, handlers=job_handlers(ctx)
@@ -289,6 +294,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         problems=PROBLEMS,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
+        trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,
     )
@@ -309,6 +315,7 @@ def _authenticator(ctx: Context, directory: KnownClients) -> Authenticator:
         tables=tables.auth,
         clock=ctx.clock,
         scopes=scopes_of(SERVICE),
+        limiter=ctx.limiter,
     )
 
 
@@ -350,7 +357,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
 
 
 def _readiness(app_context: Callable[[], Context]) -> list[Check]:
-    """Ready: the database answers, the key-encryption key opens keys, and the audit log is being sealed."""
+    """Ready: database and clock are right, the keys open, and the audit log is being sealed."""
 
     async def database() -> None:
         await app_context().db.ping()
@@ -362,4 +369,12 @@ def _readiness(app_context: Callable[[], Context]) -> list[Check]:
         if await sealer(app_context()).lag() > MAX_LAG:
             raise RuntimeError("audit entries wait to be sealed")
 
-    return [Check("database", database), Check("keys", keys), Check("audit", sealing)]
+    async def clock() -> None:
+        await app_context().clock_guard.check()
+
+    return [
+        Check("database", database),
+        Check("clock", clock),
+        Check("keys", keys),
+        Check("audit", sealing),
+    ]

@@ -7,7 +7,7 @@ that is the lifespan's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -25,6 +25,7 @@ from passport_shared.service.middleware import PROTOCOL, Edge, EdgeOptions, defa
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.observability import Metrics
 from passport_shared.service.pages import Pages, is_reader
+from passport_shared.service.peer_address import Network
 from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, NotFound, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
@@ -50,6 +51,7 @@ def create_app(
     body_limits: Mapping[str, int] | None = None,
     surface: Callable[[str], str] = default_surface,
     access_log_every: int = 1,
+    trusted_proxies: Collection[Network] = (),
     openapi_paths: Mapping[str, Any] | None = None,
     description: str = "",
 ) -> FastAPI:
@@ -70,6 +72,8 @@ def create_app(
         body_limits: other limits by path prefix.
         surface: which error form a path without a route gets.
         access_log_every: log one in so many successful requests.
+        trusted_proxies: whose word on a caller's address counts where attempts are limited; kept at
+            ``app.state.trusted_proxies``.
         openapi_paths: hand-kept documentation of plain routes, merged into the OpenAPI document.
         description: text at the head of the OpenAPI document.
     """
@@ -90,6 +94,7 @@ def create_app(
     app.state.clock = clock or SystemClock()
     app.state.metrics = metrics
     app.state.public_url = public_url
+    app.state.trusted_proxies = frozenset(trusted_proxies)
     app.router.routes.extend(protocol_routes)
     app.router.routes.extend(health_routes(readiness, metrics))
     app.router.routes.extend(problem_routes(entries, public_url))

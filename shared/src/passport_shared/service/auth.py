@@ -22,6 +22,7 @@ from passport_shared.formats.clock import Clock, epoch_s
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import JoseError, check_times, sign, verify_with_jwks
 from passport_shared.formats.strict import dumps
+from passport_shared.service import failpoints
 from passport_shared.service.client_assertion import (
     AssertionReason,
     AssertionRefused,
@@ -31,10 +32,20 @@ from passport_shared.service.client_assertion import (
 from passport_shared.service.client_directory import ClientDirectory, DirectoryUnavailable
 from passport_shared.service.db import Database, UtcDateTime
 from passport_shared.service.keys import KeyStore
+from passport_shared.service.limits import RateLimiter
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
-from passport_shared.service.problems import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from passport_shared.service.peer_address import UNKNOWN, peer_of
+from passport_shared.service.problems import (
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from passport_shared.service.routes import form_body, protocol_router
+from passport_shared.service.token_limits import count_failure
 from passport_shared.service.token_openapi import TOKEN_REQUEST, TOKEN_RESPONSES
 from passport_shared.wire.clients import (
     ASSERTION_TYPE,
@@ -125,6 +136,7 @@ class Authenticator:
         tables: AuthTables,
         clock: Clock,
         scopes: Collection[str],
+        limiter: RateLimiter,
     ) -> None:
         self._service_url = service_url
         self._clients = clients
@@ -133,16 +145,22 @@ class Authenticator:
         self._assertions = tables.assertions
         self._clock = clock
         self._scopes = frozenset(scopes)
+        self._limiter = limiter
 
-    async def grant(self, form: Mapping[str, str]) -> dict[str, Any]:
+    async def grant(self, form: Mapping[str, str], *, address: str = UNKNOWN) -> dict[str, Any]:
         """Answer a token request (RFC 6749 §4.4, RFC 7521 §4.2).
+
+        Args:
+            form: the request.
+            address: what failures are counted under besides the client id.
 
         Raises:
             ProtocolError: invalid_request, unsupported_grant_type, invalid_client (401), invalid_scope, or
                 temporarily_unavailable (503) when no current client directory is held.
+            TooManyRequests: not authenticated, once too often; never where the client is.
         """
         assertion = _assertion_of(form)
-        client = await self._authenticate_client(assertion, form.get("client_id"))
+        client = await self._authenticate_client(assertion, form.get("client_id"), address)
         granted = self._granted(client, form.get("scope"))
         key = await self._keys.ensure(ACCESS_TOKEN_KEY)
         issued_at = epoch_s(self._clock.now())
@@ -165,7 +183,7 @@ class Authenticator:
             "scope": claims["scope"],
         }
 
-    async def _authenticate_client(self, assertion: str, client_id: str | None) -> ApiClient:
+    async def _authenticate_client(self, assertion: str, client_id: str | None, address: str) -> ApiClient:
         try:
             checked = await check_assertion(
                 assertion,
@@ -175,7 +193,13 @@ class Authenticator:
                 now=self._clock.now(),
             )
             await self._consume(checked)
+            failpoints.hit(failpoints.AFTER_ASSERTION_USED)
         except AssertionRefused as refusal:
+            wait = await count_failure(self._limiter, address=address, client_id=refusal.claimed)
+            if wait is not None:
+                raise TooManyRequests(
+                    wait, "Client authentication has failed too often; a valid assertion is always taken."
+                ) from refusal
             log.info("client_assertion.rejected", reason=refusal.reason.value)
             raise ProtocolError("invalid_client", refusal.description, status=401) from refusal
         except DirectoryUnavailable as error:
@@ -196,7 +220,7 @@ class Authenticator:
         }
         async with self._db.write() as conn:
             if not await insert_once(conn, self._assertions, row):
-                raise AssertionRefused(AssertionReason.REPLAYED)
+                raise AssertionRefused(AssertionReason.REPLAYED, checked.client.client_id)
 
     def _granted(self, client: ApiClient, requested: str | None) -> frozenset[str]:
         """The scopes to grant: those asked for, or without asking all the client has at this service."""
@@ -304,7 +328,8 @@ def token_routes(auth: Authenticator | None = None) -> APIRouter:
     )
     async def token(request: Request) -> Response:
         authenticator: Authenticator = auth or request.app.state.authenticator
-        body = dumps(await authenticator.grant(await form_body(request)))
+        answer = await authenticator.grant(await form_body(request), address=peer_of(request))
+        body = dumps(answer)
         return Response(
             body,
             media_type="application/json",

@@ -79,11 +79,15 @@ _DESCRIPTIONS = {
 
 
 class AssertionRefused(Exception):
-    """The assertion does not authenticate a client; `reason` for the log, `description` for the client."""
+    """The assertion does not authenticate a client; `reason` for the log, `description` for the client.
 
-    def __init__(self, reason: AssertionReason) -> None:
+    `claimed` is the client id it names, if it has got that far; anybody may claim any.
+    """
+
+    def __init__(self, reason: AssertionReason, claimed: str | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.claimed = claimed
         self.description = _DESCRIPTIONS[reason]
 
 
@@ -114,6 +118,21 @@ async def check_assertion(
     subject = claims.get("sub")  # 2
     if not isinstance(subject, str) or not CLIENT_ID.match(subject) or claims.get("iss") != subject:
         raise AssertionRefused(AssertionReason.ISSUER_SUBJECT)
+    try:
+        return await _check_claimed(parsed, subject, client_id, audience, clients, now)
+    except AssertionRefused as refusal:
+        raise AssertionRefused(refusal.reason, subject) from refusal
+
+
+async def _check_claimed(
+    parsed: ParsedJws,
+    subject: str,
+    client_id: str | None,
+    audience: str,
+    clients: ClientDirectory,
+    now: datetime,
+) -> CheckedAssertion:
+    claims = parsed.claims
     if client_id is not None and client_id != subject:
         raise AssertionRefused(AssertionReason.CLIENT_MISMATCH)
     if not isinstance(claims.get("aud"), str) or claims["aud"] != audience:  # 3

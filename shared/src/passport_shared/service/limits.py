@@ -85,22 +85,37 @@ class RateLimiter:
 
     async def try_spend(self, rate: Rate, subject: str) -> timedelta | None:
         """Spend one request; None when allowed, else how long to wait."""
-        now_us = int(self._clock.now().timestamp() * 1_000_000)
-        subject_hash = hashlib.sha256(f"{rate.name}\x00{subject}".encode()).hexdigest()
-        statement = self._statement(rate, subject_hash, now_us)
+        now_us = self._now_us()
+        statement = self._statement(rate, _hashed(rate, subject), now_us)
         if await self._db.hot(statement, statement):
             return None
-        async with self._db.read() as conn:
-            query = select(self._limits.c.next_at_us).where(
-                self._limits.c.name == rate.name, self._limits.c.subject_hash == subject_hash
-            )
-            next_at = (await conn.execute(query)).scalar_one_or_none()
+        next_at = await self._next_at_us(rate, subject)
         wait_us = (next_at or now_us) + rate.interval_us - rate.allowance_us - now_us
         return max(wait_us, 1) * _MICROSECOND
 
+    async def unless_waiting(self, rate: Rate, subject: str) -> timedelta | None:
+        """As ``try_spend``, and without a write for a subject that has nothing left.
+
+        For what strangers may repeat without end: once they are over their limit they cost one read.
+        """
+        next_at, now_us = await self._next_at_us(rate, subject), self._now_us()
+        wait_us = (next_at or now_us) + rate.interval_us - rate.allowance_us - now_us
+        return wait_us * _MICROSECOND if wait_us > 0 else await self.try_spend(rate, subject)
+
+    def _now_us(self) -> int:
+        return int(self._clock.now().timestamp() * 1_000_000)
+
+    async def _next_at_us(self, rate: Rate, subject: str) -> int | None:
+        query = select(self._limits.c.next_at_us).where(
+            self._limits.c.name == rate.name, self._limits.c.subject_hash == _hashed(rate, subject)
+        )
+        async with self._db.read() as conn:
+            found: int | None = (await conn.execute(query)).scalar_one_or_none()
+        return found
+
     async def purge(self) -> int:
         """Forget subjects that have earned everything back; returns how many."""
-        now_us = int(self._clock.now().timestamp() * 1_000_000)
+        now_us = self._now_us()
         async with self._db.write() as conn:
             result = await conn.execute(delete(self._limits).where(self._limits.c.next_at_us <= now_us))
             return int(result.rowcount)
@@ -118,3 +133,7 @@ class RateLimiter:
             set_={"next_at_us": spent},
             where=spent <= now_us + rate.allowance_us,
         ).returning(table.c.next_at_us)
+
+
+def _hashed(rate: Rate, subject: str) -> str:
+    return hashlib.sha256(f"{rate.name}\x00{subject}".encode()).hexdigest()

@@ -30,6 +30,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from passport_shared.formats.freshness import SNAPSHOT_POLL
 from passport_shared.service.database_url import driver_url
+from passport_shared.service.peer_address import Network, proxies
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
@@ -159,6 +160,12 @@ class ServiceSettings(BaseSettings):
         description='Sandbox only: file that says by how many seconds the clock is moved, `{"offset_s": 0}`; '
         "refused in production.",
     )
+    failpoint: str | None = Field(
+        default=None,
+        examples=["credential.after_sign=kill@3"],
+        description="Drills only: end the process at a named step, `step=kill`, `=raise` or `=hang`, with "
+        "`@n` at the n-th time; refused unless the environment is `development`.",
+    )
     tls_cert_file: Path | None = Field(default=None, description="PEM certificate chain to serve TLS with.")
     tls_key_file: Path | None = Field(
         default=None, description="PEM private key to serve TLS with; not readable for others."
@@ -170,6 +177,13 @@ class ServiceSettings(BaseSettings):
         default=frozenset(),
         description="Comma-separated `host:port` that outbound calls may reach although their address is "
         "not public.",
+    )
+    trusted_proxies: Annotated[frozenset[Network], NoDecode] = Field(
+        default=frozenset(),
+        examples=["10.0.3.0/24"],
+        description="Comma-separated addresses or networks of the proxies in front of this service. Only "
+        "from them is `X-Forwarded-For` read, and only to count attempts per caller; without it everybody "
+        "behind a proxy shares one allowance.",
     )
     log_level: LogLevel = Field(
         default="info", description="Least severe log line: debug, info, warning or error."
@@ -210,6 +224,11 @@ class ServiceSettings(BaseSettings):
             else value
         )
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _proxies(cls, value: object) -> object:
+        return proxies(value) if isinstance(value, str) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -234,6 +253,12 @@ class ServiceSettings(BaseSettings):
     def _no_moved_clock(self) -> Self:
         if self.clock_file is not None and self.environment is Environment.PRODUCTION:
             raise ValueError("clock_file moves the clock of a sandbox; production has none")
+        return self
+
+    @model_validator(mode="after")
+    def _no_failpoint(self) -> Self:
+        if self.failpoint is not None and self.environment is not Environment.DEVELOPMENT:
+            raise ValueError("failpoint ends the process on purpose; only a development environment has one")
         return self
 
     @property

@@ -58,4 +58,10 @@ TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The client did not authenticate",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ProtocolError"}}},
     },
+    429: {
+        "description": "Client authentication failed too often from this address or under this client id; a "
+        "valid assertion is always taken",
+        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ProtocolError"}}},
+    },
 }

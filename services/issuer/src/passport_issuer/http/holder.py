@@ -27,6 +27,7 @@ from passport_issuer.store.releases import Case
 from passport_shared.service.holder_sessions import CHALLENGE_LIFE, MAX_PRESENTATION_BYTES, HolderSession
 from passport_shared.service.limits import Rate
 from passport_shared.service.oauth_errors import ProtocolError
+from passport_shared.service.peer_address import peer_of
 from passport_shared.service.routes import json_body, protocol_route
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
@@ -201,7 +202,7 @@ def _own(act: Act) -> Callable[[Request], Awaitable[Response]]:
 
 async def _tenant(request: Request) -> tuple[Context, Tenant]:
     ctx = context_of(request)
-    await _spend(ctx, PER_ADDRESS, request.client.host if request.client else "unknown")
+    await _spend(ctx, PER_ADDRESS, peer_of(request))
     return ctx, await protocol_tenant(ctx, request.path_params["ods"])
 
 

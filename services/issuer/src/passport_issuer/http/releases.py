@@ -20,6 +20,7 @@ from passport_issuer.operations import release_requests
 from passport_issuer.operations.tenants import enrolled_tenant
 from passport_shared.formats import strict
 from passport_shared.service.middleware import MANAGEMENT, default_surface
+from passport_shared.service.peer_address import peer_of
 from passport_shared.service.problems import BadRequest, TooLarge, UnsupportedMediaType
 from passport_shared.service.routes import media_type
 from passport_shared.service.tenancy import Tenant
@@ -54,8 +55,7 @@ def _route(path: str, endpoint: Callable[[Request], Awaitable[Response]], method
 async def ask(request: Request) -> Response:
     """``POST <EID>/release-requests``: take a release request; the same one again is answered alike."""
     ctx = context_of(request)
-    address = request.client.host if request.client else "unknown"
-    await ctx.limiter.spend(release_requests.PER_ADDRESS, address)
+    await ctx.limiter.spend(release_requests.PER_ADDRESS, peer_of(request))
     if media_type(request) != RELEASE_REQUEST_MEDIA_TYPE:
         raise UnsupportedMediaType(f"Send {RELEASE_REQUEST_MEDIA_TYPE}.")
     body = await request.body()

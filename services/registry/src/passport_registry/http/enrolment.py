@@ -14,6 +14,7 @@ from passport_registry.http.management.common import Ctx
 from passport_registry.operations import enrolment as operations
 from passport_registry.operations.enrolment import Enrolled
 from passport_shared.service.limits import Rate
+from passport_shared.service.peer_address import peer_of
 from passport_shared.service.routes import management_router
 from passport_shared.wire.enrolment import EnrolledCertificate, EnrolmentAnswer, EnrolmentRequest, EntityRole
 
@@ -54,7 +55,7 @@ _REFUSED = {
 async def enrol(body: EnrolmentRequest, request: Request, response: Response, ctx: Ctx) -> EnrolmentAnswer:
     """Enrol an entity's keys; a repetition with the same code and keys gets the same answer."""
     rate = Rate(name="enrolments", limit=ctx.settings.enrolments_per_minute, per=timedelta(minutes=1))
-    await ctx.limiter.spend(rate, request.client.host if request.client else "unknown")
+    await ctx.limiter.spend(rate, peer_of(request))
     cmd = operations.Enrol(
         code=body.code,
         entity_id=body.entity_id,

@@ -22,6 +22,7 @@ from passport_shared.formats import strict
 from passport_shared.service.holder_sessions import CHALLENGE_LIFE, MAX_PRESENTATION_BYTES, HolderSession
 from passport_shared.service.limits import Rate
 from passport_shared.service.oauth_errors import ProtocolError
+from passport_shared.service.peer_address import peer_of
 from passport_shared.service.routes import json_body, protocol_route
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
@@ -179,7 +180,7 @@ def _own(act: Act) -> Callable[[Request], Awaitable[Response]]:
 
 async def _tenant(request: Request) -> tuple[Context, Tenant]:
     ctx: Context = request.app.state.context
-    await ctx.limiter.spend(PER_ADDRESS, request.client.host if request.client else "unknown")
+    await ctx.limiter.spend(PER_ADDRESS, peer_of(request))
     ods = request.path_params["ods"]
     tenant = await ctx.tenants.get(ods) if _ODS.fullmatch(ods) else None
     if tenant is None:
