@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.strict import canonical
+from passport_shared.service import failpoints
 from passport_shared.service.audit_chain import GENESIS, ChainEntry, entry_hash, sign_checkpoint
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.jobs import Lease, Leases
@@ -210,6 +211,7 @@ class Sealer:
             if lease is not None:
                 while (batch := await self._seal_batch(lease)) > 0:
                     sealed += batch
+                    failpoints.hit(failpoints.AFTER_SEALED)
         return sealed
 
     async def _any_unsealed(self) -> bool:
@@ -286,6 +288,7 @@ class Sealer:
                 previous=None if last is None else last.token,
                 at=now,
             )
+            failpoints.hit(failpoints.AFTER_CHECKPOINT_SIGNED)
             return token if await self._keep_checkpoint(lease, head.seq, head.hash, last, token) else None
 
     async def _keep_checkpoint(self, lease: Lease, seq: int, head: str, last: Any, token: str) -> bool:

@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from passport_shared.service import failpoints
 from passport_shared.service.columns import JsonText, UtcDateTime, new_metadata
 from passport_shared.service.database_url import DatabaseInUse, FileLock, driver_url
 from passport_shared.service.migration import check, migrate, pending
@@ -146,6 +147,8 @@ class Database:
         turn = self._turn if self.dialect == "sqlite" else contextlib.nullcontext()
         async with turn, self._writer.begin() as conn:
             yield conn
+            failpoints.hit(failpoints.BEFORE_COMMIT)
+        failpoints.hit(failpoints.AFTER_COMMIT)
 
     async def hot(
         self,
@@ -163,7 +166,10 @@ class Database:
         values = dict(params or {})
         if self.dialect != "sqlite":
             async with self.read() as conn:
-                return _rows(await conn.execute(postgresql_statement, values))
+                failpoints.hit(failpoints.BEFORE_COMMIT)
+                rows = _rows(await conn.execute(postgresql_statement, values))
+                failpoints.hit(failpoints.AFTER_COMMIT)
+                return rows
         async with self.write() as conn:
             if callable(sqlite_form):
                 return await sqlite_form(conn, values)

@@ -25,6 +25,7 @@ from starlette.requests import Request
 
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import random_token
+from passport_shared.service import failpoints
 from passport_shared.service.db import Database, UtcDateTime
 from passport_shared.service.middleware import UNMATCHED, route_template
 from passport_shared.service.problems import BadRequest, PassportError
@@ -196,6 +197,7 @@ class Idempotency:
         claim = await self._claim(call)
         if isinstance(claim, Outcome):
             return claim
+        failpoints.hit(failpoints.AFTER_WORK_CLAIMED)
         try:
             resource_id = await work(claim)
             if not claim.completed:

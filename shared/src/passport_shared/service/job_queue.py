@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import new_id
+from passport_shared.service import failpoints
 from passport_shared.service.db import Database
 from passport_shared.service.leases import JobTables, LeaseLost, while_held
 from passport_shared.service.once import insert_once
@@ -177,6 +178,7 @@ class JobQueue:
         if leased is None:
             return None
         job, holder = leased
+        failpoints.hit(failpoints.AFTER_JOB_LEASED)
         if job.attempts > job.max_attempts:
             await self._finish(job, holder, JobState.FAILED, ATTEMPTS_EXHAUSTED)
         else:
@@ -269,6 +271,7 @@ class JobQueue:
             else:
                 await self._requeue(job, holder, pause_after(job.attempts), reason, attempts=job.attempts)
         else:
+            failpoints.hit(failpoints.AFTER_JOB_WORKED)
             await self._finish(job, holder, JobState.DONE, None)
 
     async def _requeue(

@@ -38,6 +38,7 @@ from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.strict import dumps
 from passport_shared.outbound import Outbound, OutboundError
+from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.http_signatures import sign_request
 from passport_shared.service.job_queue import pause_after
@@ -276,6 +277,7 @@ class Outbox:
             if lease is not None:
                 while (batch := await self._place_batch(lease)) > 0:
                     placed += batch
+                    failpoints.hit(failpoints.AFTER_EVENTS_PLACED)
         return placed
 
     async def _place_batch(self, lease: Lease) -> int:
@@ -320,6 +322,7 @@ class Outbox:
             for row in rows:
                 refusal = await self._post(sink, row)
                 if refusal is None:
+                    failpoints.hit(failpoints.AFTER_EVENT_POSTED)
                     change = {"position": row["position"], "attempts": 0, "last_error": None}
                     await self._move(sink, lease, change, settled=row["id"] if attempts else None)
                     accepted += 1

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from passport_shared.service import failpoints
 from passport_shared.service.bounded_protocol import BoundedHttpProtocol
 from passport_shared.service.settings import ServiceSettings
 
@@ -44,12 +45,13 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises:
-        CannotServe: no TLS certificate is configured, or the address cannot be bound.
+        CannotServe: no TLS certificate is configured, the address cannot be bound, or a failpoint is unknown.
     """
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         raise CannotServe(
             f"there is no http mode: set {settings.prefix()}TLS_CERT_FILE and {settings.prefix()}TLS_KEY_FILE"
         )
+    _arm(settings.failpoint)
     listener = listen(settings.bind)
     config = uvicorn.Config(
         app,
@@ -78,3 +80,13 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     except SystemExit:
         raise CannotServe("the service could not start; the log says why") from None
     log.info("service.stopped")
+
+
+def _arm(setting: str | None) -> None:
+    if setting is None:
+        return
+    try:
+        failpoints.arm_setting(setting)
+    except ValueError as error:
+        raise CannotServe(str(error)) from None
+    log.warning("failpoint.armed", step=setting)

@@ -32,6 +32,7 @@ from passport_shared.formats.freshness import (
 )
 from passport_shared.formats.x5c import create_csr, encode_x5c, x509_hash
 from passport_shared.outbound import Outbound, OutboundError
+from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.oauth_errors import ProtocolError
@@ -187,6 +188,7 @@ class Tenants:
         """Make a tenant's keys and row, if they are not there yet."""
         for purpose in (FEDERATION, *sorted(CERTIFICATE_USES[self.role])):
             await self._keys.ensure(purpose, ods)
+        failpoints.hit(failpoints.AFTER_KEYS_MADE)
         row = {
             "ods": ods,
             "entity_id": self.entity_id(ods),
@@ -222,6 +224,7 @@ class Tenants:
         answer = await _enrol(outbound, f"{registry_url}{ENROLMENT_PATH}", body)
         if (answer.entity_id, answer.ods_code, answer.role) != (tenant.entity_id, ods, self.role):
             raise EnrolmentRefused("the registry answered for another entity")
+        failpoints.hit(failpoints.AFTER_CERTIFICATES_FETCHED)
         await self._keep(ods, answer)
         enrolled = await self.get(ods)
         assert enrolled is not None  # noqa: S101 - it was written above

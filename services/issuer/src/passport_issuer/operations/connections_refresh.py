@@ -17,7 +17,7 @@ import structlog
 
 from passport_issuer.clients.workforce import WorkforceError, WorkforceReason
 from passport_issuer.context import Context
-from passport_issuer.operations import connections, gathering
+from passport_issuer.operations import connections, failpoints, gathering
 from passport_issuer.operations.gathering_apply import BY_SYSTEM, SYSTEM
 from passport_issuer.rules.workforce import Cause, Change, ConnectionKind, ConnectionState
 from passport_issuer.store import connection_links as links
@@ -108,6 +108,7 @@ async def refresh(ctx: Context, connection: Connection) -> None:
     try:
         if present.kind is ConnectionKind.ESR:
             await _follow(ctx, present)
+        failpoints.hit(failpoints.AFTER_FEED_FOLLOWED)
         more = await _read_due(ctx, present)
     except WorkforceError:
         await _pause(ctx, present)

@@ -1,46 +1,41 @@
-"""Named places between the steps of issuing, releasing and telling, where a test can stop the process.
+"""The issuer's named steps between two durable acts, where a test or a drill can end the process.
 
-In a running service nothing is armed and `hit` is one dictionary look-up. Only tests arm one (security.md
-D1).
+What they are for and how they are armed: `passport_shared.service.failpoints` (security.md D1, R4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from passport_shared.service.failpoints import Crash, armed, hit, step, steps
 
-AFTER_RESERVE = "credential.after_reserve"
-AFTER_SIGN = "credential.after_sign"
-AFTER_MARK_ISSUED = "credential.after_mark_issued"
-AFTER_RELEASE_RESERVED = "release.after_reserve"
-AFTER_RELEASE_SIGNED = "release.after_sign"
-AFTER_NOTICE_SENT = "notice.after_sent"
+__all__ = ["ALL", "CREDENTIAL", "NOTICE", "RELEASE", "Crash", "armed", "hit"]
+
+SERVICE = "issuer"
+
+AFTER_RESERVE = step(SERVICE, "credential.after_reserve")
+AFTER_SIGN = step(SERVICE, "credential.after_sign")
+AFTER_MARK_ISSUED = step(SERVICE, "credential.after_mark_issued")
+AFTER_REVOKED = step(SERVICE, "credential.after_revoked")
+AFTER_ACKNOWLEDGED = step(SERVICE, "credential.after_acknowledged")
+AFTER_PASSPORT_MADE = step(SERVICE, "offer.after_passport_made")
+AFTER_OFFERED = step(SERVICE, "offer.after_recorded")
+AFTER_REDEEMED = step(SERVICE, "token.after_redeemed")
+AFTER_LIST_MADE = step(SERVICE, "status_list.after_made")
+AFTER_LIST_SIGNED = step(SERVICE, "status_list.after_signed")
+AFTER_LIST_PUBLISHED = step(SERVICE, "status_list.after_published")
+AFTER_HELD = step(SERVICE, "passport.after_held")
+AFTER_RELEASE_ASKED = step(SERVICE, "release.after_asked")
+AFTER_RELEASE_RESERVED = step(SERVICE, "release.after_reserve")
+AFTER_RELEASE_SIGNED = step(SERVICE, "release.after_sign")
+AFTER_PLACEMENT_TOLD = step(SERVICE, "placement.after_recorded")
+AFTER_PLACEMENT_STEP = step(SERVICE, "placement.after_step")
+AFTER_NOTICE_SENT = step(SERVICE, "notice.after_sent")
+AFTER_GATHERED = step(SERVICE, "gathering.after_kept")
+AFTER_FEED_FOLLOWED = step(SERVICE, "refresh.after_feed")
+AFTER_RENEWALS_QUEUED = step(SERVICE, "renewal.after_queued")
+AFTER_ABANDONED = step(SERVICE, "sweep.after_abandoned")
+AFTER_EXPIRED = step(SERVICE, "sweep.after_expired")
+
 CREDENTIAL = (AFTER_RESERVE, AFTER_SIGN, AFTER_MARK_ISSUED)
 RELEASE = (AFTER_RELEASE_RESERVED, AFTER_RELEASE_SIGNED)
 NOTICE = (AFTER_NOTICE_SENT,)
-ALL = (*CREDENTIAL, *RELEASE, *NOTICE)
-
-_armed: dict[str, Callable[[], None]] = {}
-
-
-def hit(name: str) -> None:
-    """Run what a test armed at this place, if anything."""
-    action = _armed.get(name)
-    if action is not None:
-        action()
-
-
-@contextmanager
-def armed(name: str, action: Callable[[], None]) -> Iterator[None]:
-    """Arm a place for the length of the block.
-
-    Raises:
-        KeyError: there is no such place.
-    """
-    if name not in ALL:
-        raise KeyError(name)
-    _armed[name] = action
-    try:
-        yield
-    finally:
-        del _armed[name]
+ALL = steps(SERVICE)

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_issuer.clients.workforce import WorkforceError, WorkforceReason
 from passport_issuer.context import Context
 from passport_issuer.errors import NOTHING_LINKED
-from passport_issuer.operations import connections, gathering_apply, leavers
+from passport_issuer.operations import connections, failpoints, gathering_apply, leavers
 from passport_issuer.operations import staff as staff_operations
 from passport_issuer.rules import workforce_dsp, workforce_esr
 from passport_issuer.rules.datasets import Assessment
@@ -248,6 +248,7 @@ async def keep(
         changed = await gathering_apply.apply_at_once(ctx, conn, tenant, gathering, items, trusted)
         if claim is not None:
             await claim.complete(conn, gathering.id)
+    failpoints.hit(failpoints.AFTER_GATHERED)
     await leavers.sign_changed(ctx, changed)
     return gathering
 

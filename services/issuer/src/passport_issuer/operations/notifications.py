@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from passport_issuer.context import Context
+from passport_issuer.operations import failpoints
 from passport_issuer.operations.offers import HOLDER
 from passport_issuer.rules.passports import ReasonCode
 from passport_issuer.store import credentials, notifications, passports
@@ -62,3 +63,4 @@ async def notify(
                 "superseded": superseded,
             },
         )
+    failpoints.hit(failpoints.AFTER_ACKNOWLEDGED)

@@ -24,7 +24,7 @@ from passport_issuer.errors import (
     REGISTER_TOO_OLD,
     WrongState,
 )
-from passport_issuer.operations import notices, status_lists
+from passport_issuer.operations import failpoints, notices, status_lists
 from passport_issuer.operations.tenants import authority_to_issue, is_stale
 from passport_issuer.rules import codes
 from passport_issuer.rules.datasets import Assessment, Missing, NotHeld, assess, newest_session
@@ -143,6 +143,7 @@ async def create(
         records = await evidence.load_records(conn, staff)
     _check_identity(records)
     passport = await ensure_passport(ctx, staff, actor)
+    failpoints.hit(failpoints.AFTER_PASSPORT_MADE)
     if passport.state in (PassportState.ON_HOLD, PassportState.CLOSED):
         raise WrongState(f"The passport is {passport.state.value}.")
     assessment = await assess_records(ctx, tenant, records, passport.holder_ref, types)
@@ -166,6 +167,7 @@ async def create(
             details={"passport": passport.id, "configuration_ids": list(offer.configuration_ids)},
         )
         await claim.complete(conn, offer.id)
+    failpoints.hit(failpoints.AFTER_OFFERED)
     return offer.id
 
 

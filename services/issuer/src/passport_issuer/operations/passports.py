@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
 from passport_issuer.errors import WrongState
-from passport_issuer.operations import notices
+from passport_issuer.operations import failpoints, notices
 from passport_issuer.operations import staff as staff_operations
 from passport_issuer.operations.offers import assess_records
 from passport_issuer.rules.datasets import Assessment
@@ -72,6 +72,7 @@ async def hold(ctx: Context, tenant: Tenant, passport_id: str, reason: ReasonCod
     async with ctx.db.write() as conn:
         if not await hold_in(ctx, conn, passport, reason, actor.ref, actor.as_dict()):
             raise WrongState(f"The passport is {passport.state.value}.")
+    failpoints.hit(failpoints.AFTER_HELD)
     return await get(ctx, tenant, passport_id)
 
 
@@ -227,4 +228,5 @@ async def revoke(
             organisation=tenant.ods,
             details={"credential": credential_id, "reason_code": reason.value},
         )
+    failpoints.hit(failpoints.AFTER_REVOKED)
     return await get_credential(ctx, tenant, credential_id)

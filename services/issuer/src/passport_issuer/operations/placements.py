@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
 from passport_issuer.errors import NOT_AUTHORISED_TO_ISSUE, REGISTER_TOO_OLD, WrongState
+from passport_issuer.operations import failpoints
 from passport_issuer.operations.offers import REGISTER_RETRY
 from passport_issuer.operations.tenants import authority_to_issue, is_stale
 from passport_issuer.rules.passports import OfferState, PassportState, ReasonCode
@@ -141,6 +142,7 @@ async def _create(
             await _audit(ctx, conn, "placement.recorded", placement, actor.as_dict())
     except _Rival:
         return False
+    failpoints.hit(failpoints.AFTER_PLACEMENT_TOLD)
     return True
 
 
@@ -377,6 +379,7 @@ async def end(
         placement, _, _ = await _held(conn, tenant, movement_id)
         await _end(ctx, conn, placement, actor.as_dict())
         await placements.change(conn, placement, revision=max(revision, placement.revision))
+    failpoints.hit(failpoints.AFTER_PLACEMENT_STEP)
     return await get(ctx, tenant, movement_id)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
+from passport_issuer.operations import failpoints
 from passport_issuer.operations.offers import HOLDER
 from passport_issuer.rules import codes
 from passport_issuer.rules.passports import OfferState
@@ -96,6 +97,7 @@ async def redeem(
                 conn, kind=kind, subject_ref=offer_id, actor=HOLDER, organisation=tenant.ods
             )
         datasets = await offers.datasets_of(conn, offer_id) if redeemed else []
+    failpoints.hit(failpoints.AFTER_REDEEMED)
     if not redeemed:
         raise _invalid_grant()
     named = asked_configurations

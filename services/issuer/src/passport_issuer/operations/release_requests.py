@@ -19,7 +19,7 @@ from passport_issuer.errors import (
     RELEASE_REQUEST_REUSED,
     REQUESTER_NOT_AUTHORISED,
 )
-from passport_issuer.operations import release_documents
+from passport_issuer.operations import failpoints, release_documents
 from passport_issuer.operations.offers import REGISTER_RETRY
 from passport_issuer.rules.releases import CaseState
 from passport_issuer.store import releases as store
@@ -157,6 +157,7 @@ async def _keep(ctx: Context, tenant: Tenant, request: ReleaseRequest, sha256: s
             created = await store.add_case(conn, case)
             if created:
                 await _record(ctx, conn, case)
+        failpoints.hit(failpoints.AFTER_RELEASE_ASKED)
         if created:
             return Received(case=case, release_uri=release_uri(tenant, case.id), created=True)
         async with ctx.db.read() as conn:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 from passport_issuer.context import Context
-from passport_issuer.operations import notices
+from passport_issuer.operations import failpoints, notices
 from passport_issuer.rules.notices import CATCH_UP_DAYS, MILESTONES, NoticeKind, milestone
 from passport_issuer.rules.validity import end_of_day, london_day
 from passport_issuer.store import notices as store
@@ -39,6 +39,7 @@ async def announce(ctx: Context) -> int:
     waiting = sorted(due)
     for start in range(0, len(waiting), BATCH):
         queued += await _queue(ctx, waiting[start : start + BATCH])
+        failpoints.hit(failpoints.AFTER_RENEWALS_QUEUED)
     return queued
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from passport_issuer.context import Context
+from passport_issuer.operations import failpoints
 from passport_issuer.operations.tenants import certified_key
 from passport_issuer.store import status_lists as store
 from passport_issuer.store.status_lists import StatusListRow
@@ -70,6 +71,7 @@ async def ensure_lists(ctx: Context, tenant: Tenant) -> None:
                 made = _new_list(tenant, ctx.clock.now(), first=not lists)
                 await store.insert_list(conn, made)
                 lists.append(made)
+    failpoints.hit(failpoints.AFTER_LIST_MADE)
     for row in lists:
         if row.published_at is None:
             await publish(ctx, tenant, row)
@@ -130,6 +132,7 @@ async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
         ttl=TTL,
         aggregation_uri=aggregation_uri(tenant),
     )
+    failpoints.hit(failpoints.AFTER_LIST_SIGNED)
     async with ctx.db.write() as conn:
         if not await store.published(conn, row.id, version=current.version, at=now):
             return False
@@ -140,6 +143,7 @@ async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
             max_age=HTTP_MAX_AGE,
             conn=conn,
         )
+    failpoints.hit(failpoints.AFTER_LIST_PUBLISHED)
     return True
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from passport_issuer.context import Context
-from passport_issuer.operations import releases
+from passport_issuer.operations import failpoints, releases
 from passport_issuer.store import credentials, nonces, offers
 
 # Longer than any request lives: a reservation this old belongs to a process that is gone.
@@ -32,7 +32,9 @@ async def sweep(ctx: Context) -> Swept:
     # Three transactions: each is whole by itself, and none holds what another's rivals wait for.
     now = ctx.clock.now()
     abandoned = await _abandon(ctx, now)
+    failpoints.hit(failpoints.AFTER_ABANDONED)
     expired = await _expire(ctx, now)
+    failpoints.hit(failpoints.AFTER_EXPIRED)
     await releases.expire(ctx)
     async with ctx.db.write() as conn:
         forgotten = await nonces.forget(conn, now)

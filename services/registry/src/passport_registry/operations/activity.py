@@ -24,6 +24,7 @@ from passport_registry.errors import (
     SignatureRefused,
     fields,
 )
+from passport_registry.operations import failpoints
 from passport_registry.rules.activity import Event, FactRefused, accepted, counted, durations
 from passport_registry.rules.onboarding import london_day
 from passport_registry.store import activity as store
@@ -102,6 +103,7 @@ async def receive(ctx: Context, headers: Mapping[str, str], body: bytes) -> Take
         await _members(conn, {event.ods: "/organisation"})
         provenance = Provenance(client=reporter.client_id, received_at=now)
         new = await _add(conn, [event], provenance, [None])
+    failpoints.hit(failpoints.AFTER_INGESTED)
     return Taken.NEW if new else Taken.KNOWN
 
 
@@ -234,6 +236,7 @@ async def import_facts(
         )
         if claim is not None:
             await claim.complete(conn, import_id)
+    failpoints.hit(failpoints.AFTER_IMPORTED)
     return import_id
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from passport_registry.context import Context
+from passport_registry.operations import failpoints
 from passport_registry.operations.turn import Turn, always
 from passport_registry.store import publications
 from passport_registry.store.publications import Kind, Publication
@@ -50,7 +51,9 @@ async def due(ctx: Context, kind: Kind, content_digest: str, renewal: timedelta)
 async def publish(ctx: Context, link: Link, sign: Sign, turn: Turn = always) -> Publication | None:
     """Publish a link; None if another publisher was first, whose link then counts."""
     reserved, prev = await _reserve(ctx, link)
+    failpoints.hit(failpoints.AFTER_LINK_RESERVED)
     body = sign(reserved, prev)
+    failpoints.hit(failpoints.AFTER_LINK_SIGNED)
     sha256 = hashlib.sha256(body).hexdigest()
     try:
         async with ctx.db.write() as conn:
@@ -72,6 +75,7 @@ async def publish(ctx: Context, link: Link, sign: Sign, turn: Turn = always) -> 
         async with ctx.db.write() as conn:
             await publications.abandon(conn, link.kind, reserved.sequence)
         return None
+    failpoints.hit(failpoints.AFTER_LINK_PUBLISHED)
     return reserved
 
 

@@ -32,7 +32,7 @@ from passport_registry.errors import (
     NotInitialised,
     fields,
 )
-from passport_registry.operations import anchor, entities
+from passport_registry.operations import anchor, entities, failpoints
 from passport_registry.rules import certificates as profile
 from passport_registry.rules.entities import REQUIRED_USES, Role
 from passport_registry.store import entities as store
@@ -201,6 +201,7 @@ async def _reserve(
                 await store.reserve_certificates(conn, rows)
     except Duplicate:
         raise EnrolmentKeysConflict("One of the keys has a certificate already.") from None
+    failpoints.hit(failpoints.AFTER_CODE_USED)
     if used:
         return
     # Somebody else consumed it between our look and our statement: theirs counts.
@@ -251,6 +252,7 @@ async def _complete(ctx: Context, code: EnrolmentCode, entity: Entity) -> Enroll
     async with ctx.db.read() as conn:
         reserved = await store.certificates(conn, enrolment_id=code.id)
     signed = [(row, _sign(row, ca)) for row in reserved if row.der is None]
+    failpoints.hit(failpoints.AFTER_CERTIFIED)
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
         for row, der in signed:
@@ -260,6 +262,7 @@ async def _complete(ctx: Context, code: EnrolmentCode, entity: Entity) -> Enroll
         rows = await store.certificates(conn, enrolment_id=code.id)
         enrolled = await store.get(conn, entity.entity_id)
         organisation = await _organisation(conn, entity)
+    failpoints.hit(failpoints.AFTER_ENROLLED)
     return Enrolled(
         entity=enrolled or entity,
         organisation=organisation,

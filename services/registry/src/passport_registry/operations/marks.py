@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_registry.context import Context
-from passport_registry.operations import anchor
+from passport_registry.operations import anchor, failpoints
 from passport_registry.operations.standings import EntityView, TrustView, content
 from passport_registry.operations.turn import Turn, always
 from passport_registry.rules.entities import Role, Suspension
@@ -50,8 +50,11 @@ async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -
     issued = 0
     for batch in _batches(due):
         prepared = await _prepare(ctx, batch, turn)
+        failpoints.hit(failpoints.AFTER_MARKS_PREPARED)
         signed = {mark.jti: _sign(ctx, mark, item, key) for mark, item in prepared}
+        failpoints.hit(failpoints.AFTER_MARKS_SIGNED)
         issued += await _make_current(ctx, prepared, signed, turn)
+        failpoints.hit(failpoints.AFTER_MARKS_CURRENT)
     return issued
 
 

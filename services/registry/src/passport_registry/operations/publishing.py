@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from passport_registry.context import Context
-from passport_registry.operations import directory, marks, snapshot, standings, statements
+from passport_registry.operations import directory, failpoints, marks, snapshot, standings, statements
 from passport_registry.operations.turn import Turn, always, turn_of
 from passport_registry.store import publications
 from passport_registry.store.publications import Kind, Publication
@@ -63,8 +63,11 @@ async def publish_unleased(ctx: Context, turn: Turn = always) -> Publication | N
         views = await standings.every(conn, ctx.clock.now())
     await marks.renew(ctx, views, turn)
     await statements.renew(ctx, views, turn)
+    failpoints.hit(failpoints.AFTER_STATEMENTS)
     published = await snapshot.publish(ctx, views, turn)
+    failpoints.hit(failpoints.AFTER_SNAPSHOT)
     await directory.publish(ctx, turn)
+    failpoints.hit(failpoints.AFTER_DIRECTORY)
     async with ctx.db.write() as conn:
         await publications.note_published(conn, seen.made, ctx.clock.now())
     return published

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from passport_registry.context import Context
-from passport_registry.operations import anchor, chain
+from passport_registry.operations import anchor, chain, failpoints
 from passport_registry.operations.standings import TrustView
 from passport_registry.operations.turn import Turn, always
 from passport_registry.store import agreements, marks, publications
@@ -65,6 +65,7 @@ async def publish(ctx: Context, views: Sequence[TrustView], turn: Turn = always)
     if not await chain.due(ctx, Kind.SNAPSHOT, digest, SNAPSHOT_RENEWAL):
         return None
     await _keep_parts(ctx, parts)
+    failpoints.hit(failpoints.AFTER_PARTS)
     key = await anchor.signing_key(ctx, anchor.FEDERATION)
 
     def sign(item: Publication, prev: str | None) -> bytes:
@@ -108,6 +109,7 @@ async def _status_lists(ctx: Context, turn: Turn) -> None:
         if fresh and row.content_digest == digest:
             continue
         token = await _status_token(ctx, row, entries)
+        failpoints.hit(failpoints.AFTER_STATUS_SIGNED)
         async with ctx.db.write() as conn:
             await turn(conn)
             if await marks.note_token(conn, row.id, content_digest=digest, issued_at=now):

@@ -30,7 +30,7 @@ from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.status_list import StatusToken
 from passport_shared.formats.strict import StrictError
 from passport_verifier.context import Context
-from passport_verifier.operations import activity, policies, status_lists
+from passport_verifier.operations import activity, failpoints, policies, status_lists
 from passport_verifier.operations.deciding import (
     HOLDER_REF,
     Basis,
@@ -257,6 +257,7 @@ async def _record(
     )
     code = random_token() if request.flow is Flow.SAME_DEVICE else None
     await _keep_chains(ctx, examined, decided_at)
+    failpoints.hit(failpoints.AFTER_CHAINS_KEPT)
     taken = await hot.record_answer(
         ctx.db,
         whole,
@@ -273,9 +274,11 @@ async def _record(
     )
     if not taken:
         raise AnswerRefused(AnswerRefusal.ANSWERED_ALREADY)
+    failpoints.hit(failpoints.AFTER_DECIDED)
     if request.movement_id is not None:
         async with ctx.db.write() as conn:
             await refresh(ctx, conn, request.movement_id, actor=WALLET)
+    failpoints.hit(failpoints.AFTER_FOLLOWED)
     log.info(
         "decision.recorded",
         decision=whole.decision.id,
@@ -478,6 +481,7 @@ async def retry_held(ctx: Context) -> int:
             # One that cannot be judged holds up nobody else's, and is forgotten when its time is over.
             log.exception("held_presentation.failed", request=one.request_id, reason=type(fault).__name__)
             continue
+        failpoints.hit(failpoints.AFTER_HELD_JUDGED)
         async with ctx.db.write() as conn:
             await held.forget(conn, one.request_id)
         done += 1

@@ -22,6 +22,7 @@ from passport_shared.wire.placements import PlacementBody, PlacementPerson, Plac
 from passport_verifier.clients.placement_issuer import NotTaken, PlacementIssuerClient
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, PlacementIssuerSilent
+from passport_verifier.operations import failpoints
 from passport_verifier.operations.deciding import person_context
 from passport_verifier.operations.placements import is_our_issuer
 from passport_verifier.operations.rechecks import BY_ITSELF
@@ -69,6 +70,7 @@ async def tell(ctx: Context, movement_id: str) -> bool:
             )
         log.warning("placement.not_taken", movement=movement_id, reason=fault.code)
         return False
+    failpoints.hit(failpoints.AFTER_TOLD)
     return await _taken(ctx, placement, holder, view)
 
 
@@ -96,6 +98,7 @@ async def _taken(ctx: Context, placement: Placement, holder: str, view: Placemen
             organisation=placement.ods,
             details={"revision": placement.revision},
         )
+    failpoints.hit(failpoints.AFTER_TAKEN)
     return True
 
 

@@ -31,7 +31,7 @@ from passport_verifier.errors import (
     RegisterTooOld,
     one_field,
 )
-from passport_verifier.operations import following, gates
+from passport_verifier.operations import failpoints, following, gates
 from passport_verifier.operations.movement_progress import alone, refresh
 from passport_verifier.operations.rechecks import BY_ITSELF
 from passport_verifier.rules import placements as rules
@@ -101,6 +101,7 @@ async def start(ctx: Context, ods: str, movement_id: str, new: NewPost, actor: A
         # A placement of today with its induction done begins at once.
         await refresh(ctx, conn, movement_id, actor=actor)
         await claim.complete(conn, movement_id)
+    failpoints.hit(failpoints.AFTER_PLACED)
     log.info("placement.started", movement=movement_id, organisation=ods)
     return movement_id
 
@@ -213,6 +214,7 @@ async def end(ctx: Context, ods: str, movement_id: str, checklist: Checklist, ac
                 actor=actor.as_dict(),
                 organisation=ods,
             )
+    failpoints.hit(failpoints.AFTER_ENDED)
     after = await get(ctx, ods, movement_id)
     if not ended and before.checklist is not None and dict(before.checklist) != done:
         raise Conflict("The placement has ended, with another checklist.")

@@ -34,7 +34,7 @@ from passport_verifier.errors import (
     UnknownPolicy,
     one_field,
 )
-from passport_verifier.operations import gates, policies
+from passport_verifier.operations import failpoints, gates, policies
 from passport_verifier.operations.sealing import DataKey
 from passport_verifier.rules.asking import Asked, asked, dcql_query
 from passport_verifier.rules.gates import Step
@@ -175,6 +175,7 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
             details={"policy": request.policy_version, "movement": subject.movement_id or "none"},
         )
         await claim.complete(conn, request_id)
+    failpoints.hit(failpoints.AFTER_ASKED)
     return request_id
 
 

@@ -24,7 +24,7 @@ from passport_shared.service.idempotency import Claim
 from passport_shared.wire.clients import ClientKind
 from passport_verifier.context import Context
 from passport_verifier.errors import Conflict, NotFound, RegisterTooOld, WasRechecked
-from passport_verifier.operations import activity, policies, status_lists
+from passport_verifier.operations import activity, failpoints, policies, status_lists
 from passport_verifier.operations.deciding import HOLDER_REF, Basis, Occasion, carried, decide
 from passport_verifier.operations.movement_progress import refresh
 from passport_verifier.operations.sealing import DataKey, Unreadable
@@ -96,6 +96,7 @@ async def recheck(
         await _tell_of_a_cap(ctx, conn, before.decision, whole.decision)
         if claim is not None:
             await claim.complete(conn, whole.decision.id)
+    failpoints.hit(failpoints.AFTER_RECHECKED)
     log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)
     return whole.decision.id
 

@@ -38,7 +38,7 @@ from passport_verifier.errors import (
     RegisterTooOld,
     one_field,
 )
-from passport_verifier.operations import gates
+from passport_verifier.operations import failpoints, gates
 from passport_verifier.operations.deciding import HOLDER_REF
 from passport_verifier.operations.movement_progress import ITSELF
 from passport_verifier.operations.sealing import DataKey, Unreadable
@@ -321,6 +321,7 @@ async def _send(ctx: Context, request: StoredRequest, movement: Movement) -> Non
     message = await _message(ctx, request, key)
     if message is None:
         return
+    failpoints.hit(failpoints.AFTER_MESSAGE_KEPT)
     answer = await issuer_releases.post_request(
         ctx.outbound,
         issuer=request.issuer,
@@ -328,6 +329,7 @@ async def _send(ctx: Context, request: StoredRequest, movement: Movement) -> Non
         jti=request.jti,
         message=message,
     )
+    failpoints.hit(failpoints.AFTER_MESSAGE_POSTED)
     if isinstance(answer, Accepted):
         await _delivered(ctx, request, answer.release_uri)
     elif isinstance(answer, Refused):
@@ -345,6 +347,7 @@ async def _message(ctx: Context, request: StoredRequest, key: DataKey) -> str | 
     claims = _read_claims(key.open(request.sealed_claims, decision_id=request.id))
     signing = await ctx.keys.active(FEDERATION, request.ods)
     message = wire.release_request(claims, signing)
+    failpoints.hit(failpoints.AFTER_MESSAGE_SIGNED)
     async with ctx.db.write() as conn:
         kept = await release_requests.keep_message(
             conn,

@@ -24,7 +24,7 @@ from passport_verifier.clients import issuer_releases
 from passport_verifier.clients.issuer_releases import Read, Unanswered
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound, RegisterTooOld
-from passport_verifier.operations import deciding
+from passport_verifier.operations import deciding, failpoints
 from passport_verifier.operations.movement_progress import ITSELF, refresh
 from passport_verifier.operations.release_requests import issuer_standing, usable_snapshot
 from passport_verifier.operations.sealing import DataKey, Unreadable
@@ -114,6 +114,7 @@ async def pull(ctx: Context, request_id: str, *, due_only: bool) -> bool:
     if request is None or request.release_uri is None:
         return False
     answer = await issuer_releases.read_release(ctx.outbound, request.release_uri, etag=request.etag)
+    failpoints.hit(failpoints.AFTER_RELEASE_READ)
     etag, pulls = request.etag, request.pulls + 1
     if isinstance(answer, Read):
         taken = await receive(ctx, request, answer.message)
@@ -225,6 +226,7 @@ async def _take(ctx: Context, request: StoredRequest, release: Release, message:
         )
         await _bound(ctx, conn, movement, stored, now)
         await refresh(ctx, conn, movement.id, actor=ITSELF)
+    failpoints.hit(failpoints.AFTER_RELEASE_TAKEN)
     log.info("release.received", movement=request.movement_id, serial=release.serial, state=release.state)
     return True
 

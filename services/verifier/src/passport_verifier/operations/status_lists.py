@@ -25,6 +25,7 @@ from passport_shared.formats.status_list import (
 from passport_shared.formats.trust_mark import MarkRole
 from passport_shared.outbound import OutboundError
 from passport_verifier.context import Context
+from passport_verifier.operations import failpoints
 from passport_verifier.rules.presentation import signed_by_issuer
 from passport_verifier.store import status_lists
 from passport_verifier.store.status_lists import StoredList
@@ -149,6 +150,7 @@ def _check_allowed(snapshot: Snapshot, stored: StoredList, now: datetime) -> Non
 
 
 async def _kept(ctx: Context, stored: StoredList, token: StatusToken, compact: str) -> bool:
+    failpoints.hit(failpoints.AFTER_LIST_FETCHED)
     # When it came, not when the round began: a decision made between the two has not seen it.
     now = ctx.clock.now()
     async with ctx.db.write() as conn:
@@ -161,6 +163,7 @@ async def _kept(ctx: Context, stored: StoredList, token: StatusToken, compact: s
             fetched_at=now,
             next_fetch_at=_jittered(token.refresh_at(now), now),
         )
+    failpoints.hit(failpoints.AFTER_LIST_KEPT)
     if newer:
         ctx.statuses.forget(stored.uri)
     return newer

@@ -17,6 +17,7 @@ from passport_shared.formats.snapshot import Snapshot, SnapshotError
 from passport_shared.formats.status_list import StatusListError, StatusToken
 from passport_verifier.context import Context
 from passport_verifier.errors import NotFound
+from passport_verifier.operations import failpoints
 from passport_verifier.operations.movement_progress import alone, refresh
 from passport_verifier.operations.rechecks import BY_ITSELF, authority_now
 from passport_verifier.operations.status_lists import ISSUER_ROLES
@@ -48,6 +49,7 @@ async def round_once(ctx: Context) -> int:
         await watches.hurry_lists(conn, every=ISSUER_STATUS_LIST_WATCHED_POLL, now=ctx.clock.now())
     await compare_lists(ctx)
     await compare_issuers(ctx)
+    failpoints.hit(failpoints.AFTER_COMPARED)
     return await look_due(ctx)
 
 
