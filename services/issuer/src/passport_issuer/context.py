@@ -14,6 +14,7 @@ from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
 from passport_shared.service.client_directory import RegistryClients
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
@@ -68,6 +69,7 @@ class Context:
     placement_retention: timedelta
     db: Database
     clock: Clock
+    clock_guard: ClockGuard
     keys: KeyStore
     documents: CachedDocuments
     outbound: Outbound

@@ -8,6 +8,7 @@ from passport_registry.settings import RegistrySettings
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
@@ -23,6 +24,7 @@ class Context:
     settings: RegistrySettings
     db: Database
     clock: Clock
+    clock_guard: ClockGuard
     keys: KeyStore
     outbound: Outbound
     audit: AuditLog

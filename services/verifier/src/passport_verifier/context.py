@@ -9,6 +9,7 @@ from passport_shared.formats.trust_file import TrustFile
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
 from passport_shared.service.client_directory import RegistryClients
+from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
@@ -39,6 +40,7 @@ class Context:
     settings: VerifierSettings
     db: Database
     clock: Clock
+    clock_guard: ClockGuard
     keys: KeyStore
     kek: Kek
     outbound: Outbound

@@ -11,11 +11,21 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from passport_shared.formats.clock import Clock
 
 LONGEST_OFFSET = timedelta(days=3_660)
 LOOK_EVERY_S = 0.2
+
+
+@runtime_checkable
+class MachineClock(Clock, Protocol):
+    """A clock that is, or is moved from, the clock of the machine it runs on."""
+
+    def machine(self) -> datetime:
+        """Return what the machine's own clock says, however far `now` is moved from it."""
+        ...
 
 
 class SystemClock:
@@ -24,6 +34,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant as an aware UTC datetime."""
         return datetime.now(UTC)  # noqa: TID251 - the one place that may
+
+    def machine(self) -> datetime:
+        """Return the same: it is not moved."""
+        return self.now()
 
 
 class MovableClock:
@@ -42,7 +56,11 @@ class MovableClock:
     def now(self) -> datetime:
         """Return the moved instant as an aware UTC datetime."""
         self._look()
-        return datetime.now(UTC) + self._offset  # noqa: TID251 - the other one
+        return self.machine() + self._offset
+
+    def machine(self) -> datetime:
+        """Return the machine's instant."""
+        return datetime.now(UTC)  # noqa: TID251 - the other one
 
     def _look(self) -> None:
         at = time.monotonic()

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, RowMapping, Table, Text, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,9 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.jose import PublicKey, SigningKey
+from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.kek import Kek, KekError, create_kek_file, derive
 from passport_shared.service.once import insert_once
+
+if TYPE_CHECKING:
+    from passport_shared.service.clock_check import ClockGuard
 
 __all__ = [
     "Kek",
@@ -142,13 +146,19 @@ def _context(kid: str, owner: str, purpose: str) -> str:
 
 
 class KeyStore:
-    """Signing keys and derived secrets of a service and its tenants."""
+    """Signing keys and derived secrets of a service and its tenants.
 
-    def __init__(self, db: Database, kek: Kek, tables: KeyTables, clock: Clock) -> None:
+    With a guard no key is handed out to sign with while this machine's clock is wrong (ADR-0030).
+    """
+
+    def __init__(
+        self, db: Database, kek: Kek, tables: KeyTables, clock: Clock, guard: ClockGuard | None = None
+    ) -> None:
         self._db = db
         self._kek = kek
         self._tables = tables
         self._clock = clock
+        self._guard = guard
         self._unwrapped: OrderedDict[str, SigningKey] = OrderedDict()
         self._active: OrderedDict[tuple[str, str], tuple[str, datetime]] = OrderedDict()
         self._published: OrderedDict[tuple[str, str], tuple[list[StoredKey], datetime]] = OrderedDict()
@@ -183,11 +193,16 @@ class KeyStore:
         async with self._writing(conn) as writer:
             if not await insert_once(writer, self._tables.keys, row):
                 raise KeyExists(f"{owner or 'the service'} has a key for {purpose} that is {state}")
+        failpoints.hit(failpoints.AFTER_KEY_CREATED)
         self._forget(purpose, owner)
         return key
 
     async def ensure(self, purpose: str, owner: str = "") -> SigningKey:
-        """The active key, made if there is none; whoever asks at the same time gets the same one."""
+        """The active key, made if there is none; whoever asks at the same time gets the same one.
+
+        Raises:
+            ClockWrong: nothing may be signed now.
+        """
         try:
             return await self.active(purpose, owner)
         except KeyMissing:
@@ -197,7 +212,13 @@ class KeyStore:
                 return await self.active(purpose, owner)
 
     async def active(self, purpose: str, owner: str = "") -> SigningKey:
-        """The key that signs now; KeyMissing if there is none."""
+        """The key that signs now.
+
+        Raises:
+            KeyMissing: there is none.
+            ClockWrong: nothing may be signed now.
+        """
+        await self._require_time()
         known = self._active.get((purpose, owner))
         if known is not None and self._fresh(known[1]) and known[0] in self._unwrapped:
             return self._unwrapped[known[0]]
@@ -212,7 +233,13 @@ class KeyStore:
         return key
 
     async def load(self, kid: str) -> SigningKey:
-        """A key that is not out, by its id; KeyMissing otherwise."""
+        """A key that is not out, by its id.
+
+        Raises:
+            KeyMissing: there is none.
+            ClockWrong: nothing may be signed now.
+        """
+        await self._require_time()
         table = self._tables.keys
         rows = await self._read(table.c.kid == kid, table.c.state.in_([state.value for state in USABLE]))
         if not rows:
@@ -296,6 +323,28 @@ class KeyStore:
     async def check(self) -> None:
         """Open what is stored, for readiness; KekError if the key-encryption key is another one."""
         await self.secret("check")
+
+    async def _require_time(self) -> None:
+        if self._guard is not None:
+            await self._guard.require()
+
+    async def unreadable(self) -> list[str]:
+        """Names of stored keys and secrets that this key-encryption key does not open."""
+        keys, secrets = self._tables.keys, self._tables.secrets
+        closed = []
+        async with self._db.read() as conn:
+            rows = (await conn.execute(select(keys))).mappings().all()
+            named = (await conn.execute(select(secrets))).mappings().all()
+        contexts = [
+            (row["kid"], row["wrapped"], _context(row["kid"], row["owner"], row["purpose"])) for row in rows
+        ]
+        contexts += [(row["name"], row["wrapped"], f"secret\x1f{row['name']}") for row in named]
+        for name, wrapped, context in contexts:
+            try:
+                self._kek.unwrap(wrapped, context=context)
+            except KekError:
+                closed.append(name)
+        return closed
 
     async def _load_root(self) -> bytes:
         table = self._tables.secrets

@@ -9,14 +9,17 @@ whole. A sequence lower than the last one stored, or the same with other bytes, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import structlog
 
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.federation import CLIENT_DIRECTORY_MEMBER
+from passport_shared.formats.freshness import SNAPSHOT_POLL
 from passport_shared.formats.snapshot import (
     MANIFEST_MEDIA_TYPE,
     PART_MEDIA_TYPE,
@@ -37,6 +40,8 @@ from passport_shared.service.documents import CachedDocuments, Document, StaleVe
 MANIFEST_DOCUMENT = "snapshot/manifest"
 MANIFEST_MAX_BYTES = 262_144
 PART_TIMEOUT = timedelta(seconds=20)
+HEARD_FOR = timedelta(hours=1)
+LONGEST_AGE_S = 86_400
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +62,21 @@ class SnapshotUnavailable(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What the registry's clock said when it last answered: `date`, of a call that `took` so long."""
+
+    date: datetime
+    took: timedelta
+    monotonic: Callable[[], float] = field(repr=False)
+    at: float
+
+    def running_for(self) -> timedelta | None:
+        """How long ago that was; None once it says too little, because clocks drift."""
+        passed = timedelta(seconds=self.monotonic() - self.at)
+        return passed if passed <= HEARD_FOR else None
+
+
 class SnapshotKeeper:
     """The snapshot of one network, for one service.
 
@@ -66,6 +86,7 @@ class SnapshotKeeper:
         trust_file: the only trust that is configured.
         clock: judges times.
         documents: where manifest and parts are kept.
+        monotonic: seconds that never go back.
     """
 
     def __init__(
@@ -75,13 +96,16 @@ class SnapshotKeeper:
         trust_file: TrustFile,
         clock: Clock,
         documents: CachedDocuments,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
         self._outbound = outbound
         self._clock = clock
+        self._monotonic = monotonic
         self._documents = documents
         self._snapshot: Snapshot | None = None
-        self._unusable: int | None = None
+        self._unusable: tuple[int, datetime] | None = None
+        self.heard: Heard | None = None
         self.trust_file = trust_file
         # Rolled keys belong to the trust file they were rolled from: a new file starts anew.
         digest = hashlib.sha256(trust_file.as_bytes()).hexdigest()[:32]
@@ -98,13 +122,19 @@ class SnapshotKeeper:
         """
         manifest = await self._documents.get(MANIFEST_DOCUMENT)
         held = self._snapshot.sequence if self._snapshot else 0
-        if manifest is not None and manifest.version > held and manifest.version != self._unusable:
+        if manifest is not None and manifest.version > held and not self._was_unusable(manifest):
             try:
                 self._snapshot = await self._load(manifest)
             except SnapshotError as error:
-                self._unusable = manifest.version
+                self._unusable = (manifest.version, self._clock.now())
                 log.warning("snapshot.rejected", reason=error.reason.value, sequence=manifest.version)
         return self._snapshot
+
+    def _was_unusable(self, manifest: Document) -> bool:
+        """Whether it was refused a moment ago: a clock that is put right may make it usable again."""
+        if self._unusable is None or self._unusable[0] != manifest.version:
+            return False
+        return timedelta(0) <= self._clock.now() - self._unusable[1] < SNAPSHOT_POLL
 
     async def refresh(self) -> bool:
         """Ask the registry; whether a newer snapshot is held now.
@@ -158,13 +188,27 @@ class SnapshotKeeper:
     async def _fetch_manifest(self, kept: Document | None) -> Response | None:
         # Without a snapshot in memory an unchanged manifest is needed again, so the request is unconditional.
         etag = kept.source_etag if kept and self._snapshot else None
+        asked_at = self._monotonic()
         answer = await self._get(self.trust_file.snapshot_uri, MANIFEST_MEDIA_TYPE, MANIFEST_MAX_BYTES, etag)
+        self._hear(answer, asked_at)
         if answer.status == 304:
             await self._documents.touch(MANIFEST_DOCUMENT)
             return None
         if answer.status != 200:
             raise SnapshotUnavailable(f"http_{answer.status}")
         return answer
+
+    def _hear(self, answer: Response, asked_at: float) -> None:
+        """Remember what time it is at the registry, by the answer's `Date` and, from a cache, its `Age`."""
+        try:
+            date = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
+            kept_for = min(int(answer.headers.get("age", "0")[:8]), LONGEST_AGE_S)
+            date += timedelta(seconds=kept_for)
+        except (TypeError, ValueError, OverflowError):
+            return
+        now = self._monotonic()
+        took = timedelta(seconds=now - asked_at)
+        self.heard = Heard(date=date, took=took, monotonic=self._monotonic, at=now)
 
     async def _part(self, part: Part) -> bytes:
         stored = await self._documents.get(part_document(part.sha256))
