@@ -28,6 +28,7 @@ from passport_shared.formats.strict import (
     JsonValue,
     StrictCode,
     StrictError,
+    b64url_bytes,
     b64url_decode,
     b64url_encode,
     dumps,
@@ -282,6 +283,25 @@ def split(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> CompactJws
     Raises:
         JoseError: too_large, malformed, bad_header (also `b64`, `zip`) or crit_not_understood.
     """
+    return CompactJws(*_parts(token, max_bytes))
+
+
+def parse(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> ParsedJws:
+    """Read a compact JWS with a JSON object inside, a JWT; nothing is verified.
+
+    Raises:
+        JoseError: as `split`; malformed also when the content is not a strict JSON object.
+    """
+    header, payload, signing_input, signature, compact = _parts(token, max_bytes)
+    try:
+        claims = loads_object(payload, max_bytes=max_bytes)
+    except StrictError as error:
+        raise JoseError(JoseReason.MALFORMED, f"the content is malformed: {error}") from None
+    return ParsedJws(header, claims, signing_input, signature, compact)
+
+
+def _parts(token: str | bytes, max_bytes: int) -> tuple[dict[str, JsonValue], bytes, bytes, bytes, str]:
+    """Header, payload, signing input, signature and the whole text of a token."""
     text = _as_text(token, max_bytes)
     parts = text.split(".", 3)
     if len(parts) != 3:
@@ -294,21 +314,7 @@ def split(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> CompactJws
     except StrictError as error:
         raise JoseError(JoseReason.MALFORMED, f"the token is malformed: {error}") from None
     signing_input = text[: len(parts[0]) + 1 + len(parts[1])].encode("ascii")
-    return CompactJws(header, payload, signing_input, signature, text)
-
-
-def parse(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> ParsedJws:
-    """Read a compact JWS with a JSON object inside, a JWT; nothing is verified.
-
-    Raises:
-        JoseError: as `split`; malformed also when the content is not a strict JSON object.
-    """
-    parts = split(token, max_bytes=max_bytes)
-    try:
-        claims = loads_object(parts.payload, max_bytes=max_bytes)
-    except StrictError as error:
-        raise JoseError(JoseReason.MALFORMED, f"the content is malformed: {error}") from None
-    return ParsedJws(parts.header, claims, parts.signing_input, parts.signature, parts.compact)
+    return header, payload, signing_input, signature, text
 
 
 def parse_header(part: str) -> dict[str, JsonValue]:
@@ -319,7 +325,7 @@ def parse_header(part: str) -> dict[str, JsonValue]:
     """
     # Copies, so that nobody changes what is remembered.
     return {
-        name: value.copy() if isinstance(value, list | dict) else value
+        name: value.copy() if isinstance(value, (list, dict)) else value
         for name, value in _header(part).items()
     }
 
@@ -494,6 +500,16 @@ def sign(
     extra = dict(headers or {})
     if not _OWN_HEADERS.isdisjoint(extra):
         raise ValueError("alg, typ, crit, b64 and zip are not a caller's headers")
-    header = {"alg": ES256, "typ": typ, **({"kid": key.kid} if kid else {}), **extra}
-    signing_input = f"{b64url_encode(dumps(header))}.{b64url_encode(dumps(dict(claims)))}"
-    return f"{signing_input}.{b64url_encode(key.sign(signing_input.encode('ascii')))}"
+    if not kid and extra.keys() == {"x5c"}:
+        header = _chain_header(typ, tuple(extra["x5c"]))
+    else:
+        own = {"alg": ES256, "typ": typ, **({"kid": key.kid} if kid else {})}
+        header = b64url_bytes(dumps({**own, **extra}))
+    signing_input = header + b"." + b64url_bytes(dumps(dict(claims)))
+    return (signing_input + b"." + b64url_bytes(key.sign(signing_input))).decode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _chain_header(typ: str, x5c: tuple[str, ...]) -> bytes:
+    """The header of everything one certified key signs, encoded once: the chain is most of its bytes."""
+    return b64url_bytes(dumps({"alg": ES256, "typ": typ, "x5c": x5c}))

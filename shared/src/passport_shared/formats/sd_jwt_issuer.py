@@ -7,6 +7,7 @@ credential types or certificates: ``sd_jwt_vc`` does.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -89,10 +90,13 @@ def issue(
 class _Node:
     """A place on the way to, or at, something to hide; a child under None stands for every element."""
 
-    __slots__ = ("children", "hidden", "path", "wanted")
+    __slots__ = ("children", "hidden", "lead", "path", "wanted")
 
     def __init__(self, path: tuple[str | int | None, ...]) -> None:
         self.path = path
+        name = path[-1] if path else None
+        self.lead = strict.dumps(name) + b"," if isinstance(name, str) else b""
+        """What stands before the value in a disclosure: the name of an object's member."""
         self.hidden = False
         self.children: dict[str | int | None, _Node] = {}
         self.wanted: frozenset[_Node] = frozenset()
@@ -162,10 +166,10 @@ class _Hiding:
         for name, value in claims.items():
             if name in RESERVED_NAMES:
                 raise SdJwtError(SdJwtReason.CLAIM_NAME_RESERVED, name)
-            here = tuple([node.children[name] for node in nodes if name in node.children]) if nodes else ()
+            here = tuple([node.children[name] for node in nodes if name in node.children]) if nodes else nodes
             inner = value if type(value) in _SCALARS else self.value(value, here, depth + 1)
             if here and self._is_hidden(here):
-                digests.append(self._disclose(strict.dumps(name) + b"," + strict.dumps(inner)))
+                digests.append(self._disclose(here[0].lead + strict.dumps(inner)))
             else:
                 plain[name] = inner
         if digests:
@@ -197,14 +201,20 @@ class _Hiding:
         return out
 
     def _is_hidden(self, nodes: _Nodes) -> bool:
-        hidden = [node for node in nodes if node.hidden]
-        self.met.update(hidden)
-        return bool(hidden)
+        if len(nodes) == 1 and nodes[0].hidden:
+            self.met.add(nodes[0])
+            return True
+        hidden = False
+        for node in nodes:
+            if node.hidden:
+                self.met.add(node)
+                hidden = True
+        return hidden
 
     def _disclose(self, content: bytes) -> str:
-        encoded = strict.b64url_encode(b'["%b",%b]' % (self._salt(), content))
-        self.disclosures.append(encoded)
-        return digest_of(encoded)
+        encoded = strict.b64url_bytes(b'["' + self._salt() + b'",' + content + b"]")
+        self.disclosures.append(encoded.decode("ascii"))
+        return strict.b64url_encode(hashlib.sha256(encoded).digest())
 
     def _salt(self) -> bytes:
         if not self._salts:

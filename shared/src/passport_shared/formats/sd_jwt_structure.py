@@ -287,14 +287,15 @@ class _Walk:
             disclosure = self._meet(digest)
             if disclosure is None:
                 continue
-            name = disclosure.name
+            _, _, name, value = disclosure
             if name is None:
                 raise SdJwtError(SdJwtReason.PROPERTY_DISCLOSURE_EXPECTED)
             if name in out:
                 raise SdJwtError(SdJwtReason.CLAIM_NAME_COLLISION)
             here = (*path, name)
             self.placed[here] = disclosure
-            out[name] = self.value(disclosure.value, here, depth + 1)
+            nested = type(value) is dict or type(value) is list
+            out[name] = self.value(value, here, depth + 1) if nested else value
 
     def array(self, node: list[Any], path: Path, depth: int) -> list[Any]:
         self._check_depth(depth)

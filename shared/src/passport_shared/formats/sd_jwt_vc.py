@@ -194,8 +194,12 @@ def _check_registered_plain(payload: Mapping[str, Any], disclosed: Disclosed) ->
 
 def _holds_digest(value: object) -> bool:
     if isinstance(value, dict):
-        return SD in value or ELLIPSIS in value or any(map(_holds_digest, value.values()))
-    return isinstance(value, list) and any(map(_holds_digest, value))
+        if SD in value or ELLIPSIS in value:
+            return True
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return any(_holds_digest(one) for one in value if isinstance(one, (dict, list)))
 
 
 def _credential(

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -112,7 +113,13 @@ def status_reference(claims: Mapping[str, Any]) -> StatusReference:
 
 def is_plain_https(uri: object) -> bool:
     """An https URL with a host, without user information or fragment, of printable ASCII."""
-    if not isinstance(uri, str) or not uri.startswith("https://") or len(uri) > MAX_URI_CHARS:
+    return isinstance(uri, str) and len(uri) <= MAX_URI_CHARS and _is_plain_https(uri)
+
+
+@lru_cache(maxsize=1024)
+def _is_plain_https(uri: str) -> bool:
+    """Remembered: thousands of credentials name one list."""
+    if not uri.startswith("https://"):
         return False
     if not uri.isascii() or not uri.isprintable() or " " in uri or "\\" in uri:
         return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import json.encoder
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -79,6 +80,8 @@ def _constant(_name: str) -> JsonValue:
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant)
 _SCAN: Callable[[str, int], tuple[JsonValue, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+# What the encoder itself uses for text, without the four calls in between.
+_TEXT_ENCODER: Callable[[str], str] = json.encoder.encode_basestring
 _WHITESPACE = " \t\n\r"
 
 
@@ -89,13 +92,23 @@ def loads(data: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
         StrictError: too_large, not_utf8 (also lone surrogates), bom, too_deep, duplicate_member,
             bad_number or malformed.
     """
-    raw = _as_utf8(data, max_bytes)
-    _check_depth(raw, max_depth)
-    text = data if isinstance(data, str) else _decode_utf8(raw)
+    if len(data) > max_bytes:
+        raise StrictError(StrictCode.TOO_LARGE, f"longer than {max_bytes} bytes")
+    if isinstance(data, bytes):
+        raw, text = data, _decode_utf8(data)
+    else:
+        raw, text = _encode_utf8(data, max_bytes), data
+    # Most texts have fewer brackets than may be nested; only the others are looked at one by one.
+    if raw.count(b"[") + raw.count(b"{") > max_depth:
+        _check_depth(raw, max_depth)
     if text.startswith(_BOM):
         raise StrictError(StrictCode.BOM, "the text starts with a byte order mark")
+    # The decoder's own `decode` spends half its time on looking for white space.
+    content = text.strip(_WHITESPACE)
     try:
-        value = _decode(text.strip(_WHITESPACE))
+        value, end = _SCAN(content, 0)
+    except StopIteration as error:
+        raise StrictError(StrictCode.MALFORMED, f"not JSON: no value at {error.value}") from None
     except StrictError:
         raise
     except json.JSONDecodeError as error:
@@ -104,19 +117,10 @@ def loads(data: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX
         raise StrictError(StrictCode.BAD_NUMBER, "a number has too many digits") from None
     except RecursionError:  # a caller raised max_depth, or stands deep in the stack
         raise StrictError(StrictCode.TOO_DEEP, "nested too deeply") from None
+    if end != len(content):
+        raise StrictError(StrictCode.MALFORMED, f"not JSON: text after the value at {end}")
     if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         _refuse_lone_surrogates(value)
-    return value
-
-
-def _decode(text: str) -> JsonValue:
-    """Read exactly one value; the decoder's own `decode` spends half its time on looking for white space."""
-    try:
-        value, end = _SCAN(text, 0)
-    except StopIteration as error:
-        raise json.JSONDecodeError("no value", "", error.value) from None
-    if end != len(text):
-        raise json.JSONDecodeError("text after the value", "", end)
     return value
 
 
@@ -130,11 +134,7 @@ def loads_object(
     return cast("dict[str, JsonValue]", value)
 
 
-def _as_utf8(data: bytes | str, max_bytes: int) -> bytes:
-    if len(data) > max_bytes:
-        raise StrictError(StrictCode.TOO_LARGE, f"longer than {max_bytes} bytes")
-    if isinstance(data, bytes):
-        return data
+def _encode_utf8(data: str, max_bytes: int) -> bytes:
     try:
         raw = data.encode("utf-8")
     except UnicodeEncodeError:
@@ -153,8 +153,6 @@ def _decode_utf8(raw: bytes) -> str:
 
 def _check_depth(raw: bytes, max_depth: int) -> None:
     """Refuse deep nesting before the recursive parser sees it, in time linear in the length."""
-    if raw.count(b"[") + raw.count(b"{") <= max_depth:
-        return
     if b"\\" in raw:  # a run of backslashes starts with an escape, so pairs from its left are right
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     outside_strings = b"".join(raw.translate(None, _NOT_QUOTE_OR_BRACKET).split(b'"')[::2])
@@ -180,6 +178,8 @@ def dumps(value: JsonValue) -> bytes:
             JSON cannot say, too_deep for circles.
     """
     try:
+        if type(value) is str:  # a claim's name or value: twenty times in each credential that is made
+            return _TEXT_ENCODER(value).encode("utf-8")
         return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError:
         raise StrictError(StrictCode.NOT_UTF8, "a lone surrogate is not a character") from None
@@ -249,7 +249,12 @@ def _canonical_number(number: float) -> str:
 
 def b64url_encode(data: bytes) -> str:
     """Return unpadded base64url (RFC 7515 §2)."""
-    return binascii.b2a_base64(data, newline=False).translate(_TO_URL_SAFE, b"=").decode("ascii")
+    return b64url_bytes(data).decode("ascii")
+
+
+def b64url_bytes(data: bytes) -> bytes:
+    """Return the same as ASCII bytes, for what is hashed or joined next."""
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL_SAFE, b"=")
 
 
 def b64url_decode(text: str, *, max_bytes: int = MAX_BINARY_BYTES) -> bytes:
