@@ -240,7 +240,7 @@ def as_identifier(value: object, name: str) -> str:
         and len(value) <= MAX_IDENTIFIER_CHARS
         and value.isascii()
         and value.isprintable()
-        and not any(character in value for character in ' "#?<>\\@')
+        and not any(character in value for character in ' "#?<>\\@[]')
         and not value.endswith("/")
     )
     if not well_formed:

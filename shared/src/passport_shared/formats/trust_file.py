@@ -8,7 +8,6 @@ configuration of the anchor, signed by an accepted key, lists it (`TrustFile.rol
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -135,7 +134,7 @@ def _roots(value: object) -> tuple[str, ...]:
     for root in value:
         try:
             decoded = base64.b64decode(root, validate=True) if isinstance(root, str) else b""
-        except binascii.Error:
+        except ValueError:  # binascii.Error, or text that is not ASCII
             decoded = b""
         if not decoded:
             raise TrustFileError(TrustFileReason.BAD_ROOTS, "a root is not standard base64 of DER")

@@ -83,10 +83,9 @@ def read_offset(content: bytes) -> timedelta:
     seconds = said.get("offset_s") if isinstance(said, dict) else None
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise ValueError("offset_s is not a whole number of seconds")  # noqa: TRY004 - one error for all
-    offset = timedelta(seconds=seconds)
-    if not timedelta(0) <= offset <= LONGEST_OFFSET:
+    if not 0 <= seconds <= LONGEST_OFFSET.total_seconds():
         raise ValueError("offset_s lies outside what a sandbox may move")
-    return offset
+    return timedelta(seconds=seconds)
 
 
 def clock_of(clock_file: Path | None) -> Clock:

@@ -8,7 +8,7 @@ to another list is refused, never guessed at.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query
@@ -72,7 +72,7 @@ def decode_cursor(list_name: str, cursor: str, kinds: Sequence[type]) -> list[An
         if tag != _tag(list_name) or len(values) != len(kinds):
             raise ValueError
         return [_typed(value, kind) for value, kind in zip(values, kinds, strict=True)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise BadRequest("The cursor does not belong to this list.", field="query/cursor") from None
 
 
@@ -117,7 +117,7 @@ def _typed(value: Any, kind: type) -> Any:
         at = datetime.fromisoformat(value)
         if at.tzinfo is None:
             raise ValueError
-        return at
+        return at.astimezone(UTC)  # an offset can lead beyond the calendar
     if kind is int and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return value
     if kind is str and isinstance(value, str) and "\x00" not in value:

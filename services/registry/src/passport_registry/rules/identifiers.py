@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 ODS_CODE = re.compile(r"[A-Z0-9]{3,6}", re.ASCII)
 MOVEMENT_TYPE = re.compile(r"[A-Z][A-Z0-9_]{1,39}", re.ASCII)
@@ -32,10 +32,14 @@ def entity_id_fault(entity_id: str, ods_code: str) -> str | None:
         return "must be an https URL of printable ASCII"
     if any(sign in entity_id for sign in "?#@\\%"):
         return "must have no user, query, fragment, backslash or percent-encoding"
-    fault = _host_fault(entity_id)
+    try:
+        parts = urlsplit(entity_id)
+    except ValueError:  # brackets without an address between them
+        return "must name a host"
+    fault = _host_fault(parts)
     if fault is not None:
         return fault
-    segments = urlsplit(entity_id).path.split("/")[1:]
+    segments = parts.path.split("/")[1:]
     if not segments or any(part in {"", ".", ".."} for part in segments):
         return "must end in the organisation's ODS code, without empty or dotted segments"
     if segments[-1] != ods_code:
@@ -43,8 +47,7 @@ def entity_id_fault(entity_id: str, ods_code: str) -> str | None:
     return None
 
 
-def _host_fault(entity_id: str) -> str | None:
-    parts = urlsplit(entity_id)
+def _host_fault(parts: SplitResult) -> str | None:
     authority = parts.netloc
     try:
         port = parts.port

@@ -128,7 +128,8 @@ def facts_of(
     facts: dict[str, Any] = {}
     for row in policy.rows_for(credential) if rows is None else rows:
         if row.subject is not None:
-            skill = claims.get("skills", {}).get(row.subject)
+            skills = claims.get("skills")
+            skill = skills.get(row.subject) if isinstance(skills, Mapping) else None
             if isinstance(skill, Mapping):
                 facts[row.subject] = {key: skill.get(key) for key in ("level", "completed_on")}
             continue
