@@ -58,7 +58,7 @@ from passport_issuer.operations.sweeping import sweep
 from passport_issuer.operations.tenants import current_mark, entity_metadata
 from passport_issuer.rules.notices import NoticeChannel
 from passport_issuer.settings import IssuerSettings
-from passport_issuer.store import holder_tables, tables
+from passport_issuer.store import holder_tables, measures, tables
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.snapshot import TrustFile, TrustFileError
 from passport_shared.outbound import Outbound
@@ -69,6 +69,7 @@ from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
+from passport_shared.service.doctor import ServiceTables
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
@@ -76,11 +77,12 @@ from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import JobQueue, Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import States, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages, stylesheet_routes
 from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.server import CannotServe
-from passport_shared.service.settings import Environment
+from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
 from passport_shared.wire.enrolment import EntityRole
@@ -235,6 +237,19 @@ async def close_context(ctx: Context) -> None:
     await ctx.db.close()
 
 
+def service_tables() -> ServiceTables:
+    """The shared tables as this service has them."""
+    return ServiceTables(
+        metadata=tables.metadata,
+        audit=tables.audit,
+        outbox=tables.outbox,
+        jobs=tables.jobs,
+        keys=tables.keys,
+        documents=tables.documents,
+        tenants=tables.tenants,
+    )
+
+
 def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
     """Build the issuer's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
@@ -253,6 +268,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             limiter=ctx.limiter,
         )
         app.state.context = ctx
+        measures_of = [shared_measure(service_tables()), measures.measure]
+        app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
+        ctx.outbound.observe(ctx.counts.calls({ctx.tenants.registry: "registry"}, others="trust"))
         app.state.authenticator = authenticator
         app.state.pages = Pages(package=PACKAGE, secret=ctx.secrets.pages, public_url=settings.public_url)
         app.state.sealer = Sealer(
@@ -330,6 +348,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         surface=dsp_events.surface,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
+        metrics_access=metrics_access(settings),
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from passport_issuer.app import PACKAGE, SERVICE, VERSION, Parts, build, close_context, open_context
+from passport_issuer.app import (
+    PACKAGE,
+    SERVICE,
+    VERSION,
+    Parts,
+    build,
+    close_context,
+    open_context,
+    service_tables,
+)
+from passport_issuer.operations import doctor
 from passport_issuer.operations.status_lists import ensure_lists
 from passport_issuer.settings import IssuerSettings
 from passport_issuer.store import tables
 from passport_shared.service.cli import CommandFailed, ServiceProgram
 from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
+from passport_shared.service.doctor import HealthPlan
 from passport_shared.service.keys import KekError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
@@ -41,6 +52,13 @@ async def opened(settings: IssuerSettings) -> AsyncIterator[Enrolling]:
         await close_context(ctx)
 
 
+HEALTH = HealthPlan(
+    service=SERVICE,
+    package=PACKAGE,
+    tables=service_tables(),
+    looks=doctor.LOOKS,
+)
+
 PROGRAM: ServiceProgram[IssuerSettings] = ServiceProgram(
     service=SERVICE,
     package=PACKAGE,
@@ -49,4 +67,5 @@ PROGRAM: ServiceProgram[IssuerSettings] = ServiceProgram(
     metadata=tables.metadata,
     build=build,
     commands=(*tenant_commands(opened), *client_commands(opened)),
+    health=HEALTH,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from passport_issuer.clients.mail import Courier
@@ -22,6 +22,7 @@ from passport_shared.service.hr_users import HrUsers
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import Counts
 from passport_shared.service.outbox import Outbox
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenants
@@ -85,3 +86,4 @@ class Context:
     secrets: Secrets
     notices: NoticeMeans
     workforce: Workforce
+    counts: Counts = field(default_factory=Counts)

@@ -39,7 +39,7 @@ from passport_registry.http.management import (
 from passport_registry.operations import anchor, publishing
 from passport_registry.operations.clients import find
 from passport_registry.settings import RegistrySettings
-from passport_registry.store import tables
+from passport_registry.store import measures, tables
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.app import Check, create_app
@@ -49,13 +49,15 @@ from passport_shared.service.client_directory import LocalClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
+from passport_shared.service.doctor import ServiceTables
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import States, shared_measure
 from passport_shared.service.pages import Pages
-from passport_shared.service.settings import Environment
+from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.wire.activity import MAX_EVENT_BYTES
 from passport_shared.wire.scopes import scopes_of
 
@@ -124,6 +126,18 @@ def sealer(ctx: Context) -> Sealer:
     return Sealer(ctx.db, tables.audit, ctx.leases, ctx.keys, ctx.clock, issuer=ctx.anchor)
 
 
+def service_tables() -> ServiceTables:
+    """The shared tables as this service has them."""
+    return ServiceTables(
+        metadata=tables.metadata,
+        audit=tables.audit,
+        outbox=tables.outbox,
+        jobs=tables.jobs,
+        keys=tables.keys,
+        documents=tables.documents,
+    )
+
+
 def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
     """Build the registry's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
@@ -133,6 +147,9 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         ctx = open_context(settings, given)
         await ctx.db.open()
         app.state.context = ctx
+        measures_of = [shared_measure(service_tables()), measures.measure]
+        app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
+        ctx.outbound.observe(ctx.counts.calls({}, others="trust"))
         app.state.authenticator = _authenticator(ctx)
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
@@ -178,6 +195,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_limits=BODY_LIMITS,
         access_log_every=settings.access_log_every,
+        metrics_access=metrics_access(settings),
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

@@ -20,7 +20,7 @@ from passport_registry import app
 from passport_registry.app import Parts, close_context, open_context
 from passport_registry.clients.tokens import TokenRefused, access_token, read_client_key
 from passport_registry.context import Context
-from passport_registry.operations import anchor, clients, entities, organisations, publishing
+from passport_registry.operations import anchor, clients, doctor, entities, organisations, publishing
 from passport_registry.operations.clients import RegisterClient
 from passport_registry.operations.organisations import OrganisationDetails
 from passport_registry.rules.entities import Role
@@ -32,6 +32,7 @@ from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.clock import clock_of
+from passport_shared.service.doctor import HealthPlan
 from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
@@ -326,6 +327,13 @@ COMMANDS = (
     ),
 )
 
+HEALTH = HealthPlan(
+    service=app.SERVICE,
+    package=app.PACKAGE,
+    tables=app.service_tables(),
+    looks=doctor.LOOKS,
+)
+
 PROGRAM = ServiceProgram(
     service=app.SERVICE,
     package=app.PACKAGE,
@@ -334,4 +342,5 @@ PROGRAM = ServiceProgram(
     metadata=tables.metadata,
     build=app.build,
     commands=COMMANDS,
+    health=HEALTH,
 )

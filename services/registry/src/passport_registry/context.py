@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from passport_registry.settings import RegistrySettings
 from passport_shared.formats.clock import Clock
@@ -15,6 +15,7 @@ from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import Counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Context:
     leases: Leases
     idempotency: Idempotency
     limiter: RateLimiter
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def anchor(self) -> str:

@@ -29,6 +29,7 @@ from passport_shared.service.client_directory import RegistryClients
 from passport_shared.service.clock import SystemClock, clock_of
 from passport_shared.service.clock_check import ClockGuard
 from passport_shared.service.db import Database
+from passport_shared.service.doctor import ServiceTables
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
@@ -37,11 +38,12 @@ from passport_shared.service.jobs import JobHandler, JobQueue, Leases, Periodic,
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import States, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages
 from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.service_client import ServiceClient
-from passport_shared.service.settings import Environment
+from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Tenant, Tenants
 from passport_shared.wire.enrolment import EntityRole
@@ -76,7 +78,7 @@ from passport_verifier.operations.releases import PULL_EVERY, pull_due
 from passport_verifier.operations.watches import round_once as watch_round
 from passport_verifier.operations.watches import tidy as watch_tidy
 from passport_verifier.settings import VerifierSettings
-from passport_verifier.store import holder_tables, tables
+from passport_verifier.store import holder_tables, measures, tables
 from passport_verifier.store.status_memory import StatusMemory
 
 SERVICE = "verifier"
@@ -233,6 +235,19 @@ def sealer(ctx: Context) -> Sealer:
     return Sealer(ctx.db, tables.audit, ctx.leases, ctx.keys, ctx.clock, issuer=ctx.settings.public_url)
 
 
+def service_tables() -> ServiceTables:
+    """The shared tables as this service has them."""
+    return ServiceTables(
+        metadata=tables.metadata,
+        audit=tables.audit,
+        outbox=tables.outbox,
+        jobs=tables.jobs,
+        keys=tables.keys,
+        documents=tables.documents,
+        tenants=tables.tenants,
+    )
+
+
 def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
     """Build the verifier's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
@@ -242,6 +257,9 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         ctx = open_context(settings, given)
         await ctx.db.open()
         app.state.context = ctx
+        measures_of = [shared_measure(service_tables()), measures.measure]
+        app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
+        ctx.outbound.observe(ctx.counts.calls({ctx.tenants.registry: "registry"}, others="trust"))
         app.state.authenticator = _authenticator(ctx, given.clients or ctx.directory)
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
@@ -294,6 +312,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         problems=PROBLEMS,
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
+        metrics_access=metrics_access(settings),
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,
@@ -333,6 +352,7 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
     async def tidy_watches() -> None:
         await watch_tidy(ctx)
         await erase_placements(ctx)
+        await catch_up(ctx, since=None)
 
     async def tidy() -> None:
         await retry_held(ctx)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
+from passport_shared.service.doctor import HealthPlan
 from passport_shared.service.kek import KekError
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
 from passport_shared.wire import catalogue
@@ -27,7 +28,9 @@ from passport_verifier.app import (
     close_context,
     open_context,
     read_trust_file,
+    service_tables,
 )
+from passport_verifier.operations import doctor
 from passport_verifier.rules.asking import asked
 from passport_verifier.rules.policies import HostPolicy, policies
 from passport_verifier.settings import VerifierSettings
@@ -79,6 +82,13 @@ def _asks(policy: HostPolicy, vct_base: str) -> dict[str, object]:
     return {"policy": policy.version_id, "authorisations": authorisations}
 
 
+HEALTH = HealthPlan(
+    service=SERVICE,
+    package=PACKAGE,
+    tables=service_tables(),
+    looks=doctor.LOOKS,
+)
+
 PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
     service=SERVICE,
     package=PACKAGE,
@@ -86,6 +96,7 @@ PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
     settings=VerifierSettings,
     metadata=tables.metadata,
     build=build,
+    health=HEALTH,
     commands=(
         *tenant_commands(opened),
         *client_commands(opened),

@@ -19,6 +19,7 @@ from passport_shared.service.jobs import Leases
 from passport_shared.service.kek import Kek
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
+from passport_shared.service.measuring import Counts
 from passport_shared.service.outbox import Outbox
 from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
@@ -60,3 +61,4 @@ class Context:
     holders: HolderSessions
     known_chains: set[str] = field(default_factory=set)
     compiled_policies: dict[str, HostPolicy] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)

@@ -27,6 +27,7 @@ import httpx
 from passport_shared.formats.strict import dumps
 from passport_shared.outbound.addresses import Resolver, system_resolver
 from passport_shared.outbound.breaker import HostGates
+from passport_shared.outbound.carried import CARRIED
 from passport_shared.outbound.errors import OutboundError, OutboundReason
 from passport_shared.outbound.transport import CheckedBackend, CheckedTransport, tls_context
 from passport_shared.outbound.urls import Target, check_url
@@ -123,6 +124,7 @@ class Outbound:
             backend = CheckedBackend(resolver or system_resolver, self._allow, allow_private=allow_private)
             transport = CheckedTransport(tls_context(ca_file), backend)
         self._client = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
+        self._observe: Callable[[str, str], None] | None = None
         # Only what a call names is sent: httpx would add its name and version and a list of encodings.
         self._client.headers.clear()
 
@@ -131,6 +133,10 @@ class Outbound:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def observe(self, observer: Callable[[str, str], None]) -> None:
+        """Tell the host and the outcome of every call: ``ok``, ``refused``, ``failed``, or why none came."""
+        self._observe = observer
 
     async def close(self) -> None:
         """Close all connections; calls still under way fail."""
@@ -260,6 +266,19 @@ class Outbound:
             flight.exception()  # seen, even when every caller gave up
 
     async def _perform(self, call: _Call) -> Response:
+        outcome = "cancelled"
+        try:
+            response = await self._gated(call)
+            outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"
+        except OutboundError as error:
+            outcome = error.reason.value
+            raise
+        finally:
+            if self._observe is not None:
+                self._observe(call.target.name, outcome)
+        return response
+
+    async def _gated(self, call: _Call) -> Response:
         async with self._gates.through(call.target.name) as gate:
             try:
                 async with asyncio.timeout(call.total_s):
@@ -283,6 +302,7 @@ class Outbound:
                 "Accept": ", ".join(sorted(call.accept)),
                 "Accept-Encoding": "identity",
                 "User-Agent": "staff-passport",
+                **CARRIED.get(),
                 **call.headers,
             },
             content=call.content,

@@ -29,6 +29,7 @@ from passport_shared.service.peer_address import Network
 from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, NotFound, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
+from passport_shared.service.settings import MetricsAccess
 from passport_shared.service.validation import field_errors
 from passport_shared.wire.problems import COMMON, Problem, catalogue
 
@@ -51,6 +52,7 @@ def create_app(
     body_limits: Mapping[str, int] | None = None,
     surface: Callable[[str], str] = default_surface,
     access_log_every: int = 1,
+    metrics_access: MetricsAccess = MetricsAccess(None, open=True),
     trusted_proxies: Collection[Network] = (),
     openapi_paths: Mapping[str, Any] | None = None,
     description: str = "",
@@ -72,6 +74,7 @@ def create_app(
         body_limits: other limits by path prefix.
         surface: which error form a path without a route gets.
         access_log_every: log one in so many successful requests.
+        metrics_access: who may read ``/metrics``.
         trusted_proxies: whose word on a caller's address counts where attempts are limited; kept at
             ``app.state.trusted_proxies``.
         openapi_paths: hand-kept documentation of plain routes, merged into the OpenAPI document.
@@ -96,7 +99,7 @@ def create_app(
     app.state.public_url = public_url
     app.state.trusted_proxies = frozenset(trusted_proxies)
     app.router.routes.extend(protocol_routes)
-    app.router.routes.extend(health_routes(readiness, metrics))
+    app.router.routes.extend(health_routes(readiness, metrics, metrics_access))
     app.router.routes.extend(problem_routes(entries, public_url))
     app.router.routes.append(openapi.route(app))
     for router in routers:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
+from passport_shared.service import doctor
 from passport_shared.service.db import Database, DatabaseInUse, DatabaseUnsafe
 from passport_shared.service.migration import check, migrate, pending, revise
 from passport_shared.service.observability import configure_logging
@@ -63,6 +64,7 @@ class ServiceProgram(Generic[S]):
     metadata: MetaData
     build: Callable[[S], FastAPI]
     commands: Sequence[Command[S]] = ()
+    health: doctor.HealthPlan | None = None
 
     @property
     def prog(self) -> str:
@@ -115,6 +117,7 @@ def _parser(program: ServiceProgram[S]) -> argparse.ArgumentParser:
         ("migrate", "bring the database to this version", _migrate, _migrate_arguments),
         ("check-config", "check the settings and say what is wrong", _check_config, _check_config_arguments),
         ("openapi", "print the OpenAPI document", _openapi, None),
+        ("doctor", "look at the service and say what is wrong and what to do", _doctor, doctor.arguments),
         (
             "revision",
             "write a migration from the difference between tables and database",
@@ -236,6 +239,14 @@ def _check_config(arguments: argparse.Namespace, program: ServiceProgram[S]) -> 
     if not faults:
         print(f"{program.prog}: the configuration is usable")
     return 1 if faults else 0
+
+
+def _doctor(arguments: argparse.Namespace, program: ServiceProgram[S]) -> int:
+    if program.health is None:
+        raise CommandFailed("this service has nothing that could be looked at")
+    # Findings are the output; the log would repeat them in a machine's words.
+    configure_logging(program.service, program.version, level="critical")
+    return asyncio.run(doctor.command(arguments, program.health, program.settings))
 
 
 def _openapi(_: argparse.Namespace, program: ServiceProgram[S]) -> None:

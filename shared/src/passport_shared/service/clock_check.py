@@ -24,6 +24,7 @@ from passport_shared.formats.clock import Clock
 from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.service.clock import MachineClock
 from passport_shared.service.db import Database
+from passport_shared.service.metric_names import CLOCK_AHEAD
 from passport_shared.service.problems import Unavailable
 
 if TYPE_CHECKING:
@@ -204,10 +205,7 @@ class ClockGuard:
     def show(self, metrics: Metrics) -> None:
         """Add a gauge per reference: how many seconds our clock is ahead, 0 while nothing was compared."""
         for name in (DATABASE, REGISTRY):
-            gauge = metrics.gauge(
-                f"clock_ahead_of_{name}_seconds", f"This machine's clock minus the {name}'s."
-            )
-            gauge.set_function(lambda name=name: self._seconds(name))
+            metrics.gauge(CLOCK_AHEAD).labels(name).set_function(lambda name=name: self._seconds(name))
 
     def _seconds(self, name: str) -> float:
         for finding in self.findings:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Executable,
     Index,
     PrimaryKeyConstraint,
+    QueuePool,
     RowMapping,
     UniqueConstraint,
     event,
@@ -181,6 +182,13 @@ class Database:
                 if result.returns_rows and not rows:
                     return []
             return rows
+
+    def connections(self) -> tuple[int, int]:
+        """Connections in use, and the most there can be."""
+        engines = [self._writer] if self.dialect != "sqlite" else [self._writer, self._reader]
+        in_use = sum(cast("QueuePool", engine.pool).checkedout() for engine in engines)
+        most = 2 * POSTGRESQL_POOL if self.dialect != "sqlite" else 1 + SQLITE_READERS
+        return in_use, most
 
     async def ping(self) -> None:
         """One read that needs the database; raises what the driver raises."""

@@ -20,6 +20,8 @@ from starlette.routing import Route
 from passport_shared.service import log_keys
 from passport_shared.service.db import Database
 from passport_shared.service.observability import METRICS_MEDIA_TYPE, Metrics
+from passport_shared.service.problems import NotFound, Unauthenticated
+from passport_shared.service.settings import MetricsAccess
 
 CHECK_TIMEOUT_S = 5.0
 
@@ -39,7 +41,7 @@ def database_check(db: Database) -> Check:
     return Check("database", db.ping)
 
 
-def health_routes(checks: Sequence[Check], metrics: Metrics) -> list[Route]:
+def health_routes(checks: Sequence[Check], metrics: Metrics, access: MetricsAccess) -> list[Route]:
     """``/health/live``, ``/health/ready`` and ``/metrics``."""
 
     async def live(_: Request) -> Response:
@@ -55,7 +57,11 @@ def health_routes(checks: Sequence[Check], metrics: Metrics) -> list[Route]:
         states = {name: "ok" if passed else "failed" for name, passed in results.items()}
         return _json({"status": "ready" if good else "not_ready", "checks": states}, 200 if good else 503)
 
-    async def exposition(_: Request) -> Response:
+    async def exposition(request: Request) -> Response:
+        if not access.allows(request.headers.get("authorization", "")):
+            # Without a token configured there is nothing here; with one, it is asked for.
+            raise NotFound if access.token is None else Unauthenticated("Metrics are read with their token.")
+        await metrics.refresh()
         return Response(metrics.render(), media_type=METRICS_MEDIA_TYPE)
 
     return [

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from passport_shared.outbound.carried import CARRIED
 from passport_shared.service import log_keys
 from passport_shared.service.database_faults import as_answer
 from passport_shared.service.oauth_errors import ProtocolError, protocol_response
@@ -146,6 +147,7 @@ class Edge:
         state["request_id"] = exchange.request_id
         state["public_url"] = self._origin
         state["surface"] = self._options.surface(scope["path"])
+        CARRIED.set(exchange.carried)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(**{log_keys.REQUEST_ID: exchange.request_id, **exchange.trace})
         try:
@@ -254,6 +256,7 @@ class _Exchange:
         self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         trace = self.headers.get(b"traceparent", b"").decode("latin-1")
         self.trace = {log_keys.TRACEPARENT: trace} if _TRACEPARENT.fullmatch(trace) else {}
+        self.carried = {"X-Request-ID": self.request_id, **({"Traceparent": trace} if self.trace else {})}
         self.status: int | None = None
         self.any_origin = False
         self._scope = scope

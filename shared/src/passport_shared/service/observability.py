@@ -24,6 +24,9 @@ from prometheus_client import (
 )
 
 from passport_shared.service import log_keys
+from passport_shared.service import metric_names as m
+from passport_shared.service.measuring import Counts, States
+from passport_shared.service.metric_names import Metric
 from passport_shared.service.redaction import describe_exception, redact
 
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,31 +40,37 @@ class Metrics:
         # The creation time of every series would double their number.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        labels = ("method", "route", "status")
-        self.requests = Counter(
-            "passport_http_requests", "Requests answered.", labels, registry=self.registry
-        )
+        self.requests = self._counter(m.HTTP_REQUESTS)
         self.duration = Histogram(
-            "passport_http_request_duration_seconds",
-            "Time from the request's head to the end of the answer.",
-            ("method", "route"),
+            m.HTTP_DURATION.name,
+            m.HTTP_DURATION.help,
+            m.HTTP_DURATION.labels,
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.outcomes = Counter(
-            "passport_outcomes",
-            "Outcomes of acts, by the reason the log gives.",
-            ("event", "reason"),
-            registry=self.registry,
-        )
-        self.ready = Gauge(
-            "passport_ready", "Whether the last readiness check passed.", ("check",), registry=self.registry
-        )
-        build = Gauge(
-            "passport_build_info", "Version of the service.", ("service", "version"), registry=self.registry
-        )
-        build.labels(service, version).set(1)
+        self.outcomes = self._counter(m.OUTCOMES)
+        self.ready = self.gauge(m.READY)
+        self.gauge(m.BUILD_INFO).labels(service, version).set(1)
+        self._sources: list[Counts | States] = []
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+
+    def adopt(self, *sources: Counts | States) -> None:
+        """Expose an opened service's counts and states, in the place of those of an earlier opening."""
+        for source in self._sources:
+            self.registry.unregister(source)
+        self._sources = list(sources)
+        for source in sources:
+            self.registry.register(source)
+
+    async def refresh(self) -> None:
+        """Read the states anew, before a scrape."""
+        for source in self._sources:
+            if isinstance(source, States):
+                await source.refresh()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request; looking a series up by its labels costs more than counting."""
@@ -77,9 +86,14 @@ class Metrics:
         """Count one outcome; both labels come from closed sets in our code, never from a request."""
         self.outcomes.labels(event, reason).inc()
 
-    def gauge(self, name: str, description: str) -> Gauge:
-        """A further gauge, such as the age of a snapshot."""
-        return Gauge(f"passport_{name}", description, registry=self.registry)
+    def gauge(self, metric: Metric) -> Gauge:
+        """A gauge of the catalogue, such as the age of a snapshot; asked for again, the same one."""
+        kept = self._gauges.get(metric.name)
+        if kept is None:
+            kept = self._gauges[metric.name] = Gauge(
+                metric.name, metric.help, metric.labels, registry=self.registry
+            )
+        return kept
 
     def render(self) -> bytes:
         """The text exposition."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.freshness import SNAPSHOT_POLL
+from passport_shared.service import metric_names as m
 from passport_shared.service.runner import Periodic
 
 if TYPE_CHECKING:
@@ -49,7 +50,5 @@ class RegistryWatch:
             snapshot = self._snapshots.current()
             return snapshot.age(clock.now()).total_seconds() if snapshot else -1
 
-        metrics.gauge("snapshot_sequence", "Sequence of the network's snapshot in use.").set_function(
-            sequence
-        )
-        metrics.gauge("snapshot_age_seconds", "Age of the network's snapshot in use.").set_function(age_s)
+        metrics.gauge(m.SNAPSHOT_SEQUENCE).set_function(sequence)
+        metrics.gauge(m.SNAPSHOT_AGE).set_function(age_s)

@@ -6,11 +6,13 @@ variable is silently ignored by every settings library, so ``check_config`` comp
 """
 
 import difflib
+import hmac
 import json
 import os
 import re
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -194,6 +196,12 @@ class ServiceSettings(BaseSettings):
         le=1_000_000,
         description="Log one in so many successful requests; refusals are always logged.",
     )
+    metrics_token_file: Path | None = Field(
+        default=None,
+        examples=["/run/secrets/metrics-token"],
+        description="File with the bearer token that `/metrics` asks for; in production there is no "
+        "`/metrics` without one.",
+    )
     max_body_bytes: int = Field(
         default=262_144,
         ge=1_024,
@@ -280,6 +288,32 @@ class ServiceSettings(BaseSettings):
             if field.is_required() and field.examples
         }
         return cls(**{**examples, **values})
+
+
+@dataclass(frozen=True)
+class MetricsAccess:
+    """Who may read ``/metrics``: nobody, whoever has the token, or everybody (development and tests)."""
+
+    token: bytes | None
+    open: bool
+
+    def allows(self, authorization: str) -> bool:
+        """Whether a request with this Authorization header may read."""
+        if self.token is None:
+            return self.open
+        given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
+        return authorization.startswith("Bearer ") and hmac.compare_digest(given, self.token)
+
+
+def metrics_access(settings: ServiceSettings) -> MetricsAccess:
+    """Who may read this deployment's metrics.
+
+    Raises:
+        ValueError: the token file cannot be used.
+    """
+    file = settings.metrics_token_file
+    token = None if file is None else read_secret(file).strip()
+    return MetricsAccess(token, settings.environment is not Environment.PRODUCTION)
 
 
 def read_secret(path: Path) -> bytes:
@@ -397,9 +431,12 @@ def _unreadable(settings_class: type[ServiceSettings], settings: ServiceSettings
         path = getattr(settings, name)
         if not isinstance(path, Path) or not name.endswith("_file") or name == "clock_file":
             continue  # a clock file may come later
-        secret = name in ("kek_file", "tls_key_file", "database_url_file") or name.endswith(
-            ("_key_file", "_password_file")
-        )
+        secret = name in (
+            "kek_file",
+            "tls_key_file",
+            "database_url_file",
+            "metrics_token_file",
+        ) or name.endswith(("_key_file", "_password_file"))
         try:
             if secret:
                 read_secret(path)

@@ -38,6 +38,7 @@ from passport_shared.formats.ids import new_id, random_token
 from passport_shared.formats.jose import PublicKey
 from passport_shared.formats.sd_jwt_vc import issue_credential
 from passport_shared.formats.trust import Finding
+from passport_shared.service import metric_names as m
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.wire import catalogue
@@ -132,6 +133,7 @@ def _proofs(ctx: Context, tenant: Tenant, request: CredentialRequest) -> Verifie
             now=ctx.clock.now(),
         )
     except ProofInvalid as error:
+        ctx.counts.add(m.CREDENTIALS_REFUSED, error.fault.value)
         log.info("proof.rejected", reason=error.fault.value, entity_id=tenant.entity_id)
         code = "invalid_nonce" if error.fault in NONCE_FAULTS else "invalid_proof"
         raise ProtocolError(code, f"a proof is not acceptable ({error.fault.value})") from None
@@ -159,6 +161,7 @@ async def _plan(
     authority = await authority_to_issue(ctx, tenant, vct)
     if authority is None or authority.finding is not Finding.AUTHORISED or authority.authorization is None:
         finding = authority.finding.value if authority else "REGISTRY_STALE"
+        ctx.counts.add(m.CREDENTIALS_REFUSED, finding)
         log.warning("credential.refused", reason=finding, vct=vct, entity_id=tenant.entity_id)
         raise _denied("the issuer may not issue this type now")
     signer = await certified_key(ctx, tenant, "credential")
@@ -320,6 +323,7 @@ async def _record(ctx: Context, plan: _Plan, reserved: Sequence[Credential], tok
         await activity.emit_collected(
             ctx, conn, plan.grant, plan.dataset.type, list(digests), first=first, at=ctx.clock.now()
         )
+    ctx.counts.add(m.CREDENTIALS_ISSUED, plan.dataset.type, count=len(digests))
     log.info("credential.issued", vct=plan.vct, entity_id=plan.tenant.entity_id)
 
 

@@ -40,6 +40,7 @@ from passport_issuer.store.staff import get_staff
 from passport_shared.formats import strict
 from passport_shared.formats.ids import new_id, random_token
 from passport_shared.formats.trust import Finding
+from passport_shared.service import metric_names as m
 from passport_shared.service.auth import Actor
 from passport_shared.service.idempotency import Claim
 from passport_shared.service.paging import PageQuery
@@ -168,6 +169,7 @@ async def create(
         )
         await claim.complete(conn, offer.id)
     failpoints.hit(failpoints.AFTER_OFFERED)
+    ctx.counts.add(m.OFFERS_MADE)
     return offer.id
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from passport_issuer.context import Context
 from passport_issuer.operations import failpoints, releases
 from passport_issuer.store import credentials, nonces, offers
+from passport_shared.service import metric_names as m
 
 # Longer than any request lives: a reservation this old belongs to a process that is gone.
 ABANDONED_AFTER = timedelta(minutes=2)
@@ -66,4 +67,5 @@ async def _expire(ctx: Context, now: datetime) -> int:
             await ctx.audit.record(
                 conn, kind="credential_offer.expired", subject_ref=offer_id, actor=SWEEPER, organisation=ods
             )
+    ctx.counts.add(m.OFFERS_EXPIRED, count=len(expired))
     return len(expired)

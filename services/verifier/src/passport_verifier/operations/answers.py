@@ -29,6 +29,7 @@ from passport_shared.formats.sd_jwt_vc import KeyBindingPolicy
 from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.status_list import StatusToken
 from passport_shared.formats.strict import StrictError
+from passport_shared.service import metric_names as m
 from passport_verifier.context import Context
 from passport_verifier.operations import activity, failpoints, policies, status_lists
 from passport_verifier.operations.deciding import (
@@ -279,6 +280,8 @@ async def _record(
         async with ctx.db.write() as conn:
             await refresh(ctx, conn, request.movement_id, actor=WALLET)
     failpoints.hit(failpoints.AFTER_FOLLOWED)
+    ctx.counts.add(m.PRESENTATIONS_VERIFIED, str(whole.decision.verified).lower())
+    ctx.counts.add(m.DECISIONS, whole.decision.outcome)
     log.info(
         "decision.recorded",
         decision=whole.decision.id,
@@ -407,6 +410,7 @@ async def _hold(ctx: Context, request: PresentationRequest, response: str, now: 
 async def _refused(
     ctx: Context, request: PresentationRequest, reason: str, now: datetime, *, check: str | None = None
 ) -> None:
+    ctx.counts.add(m.PRESENTATIONS_REFUSED, reason)
     log.info("presentation.refused", request=request.id, organisation=request.ods, reason=reason, check=check)
     async with ctx.db.write() as conn:
         refused = await requests.refuse(conn, request.id, reason, now)

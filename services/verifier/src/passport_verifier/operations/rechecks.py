@@ -19,6 +19,7 @@ from passport_shared.formats import trust, x5c
 from passport_shared.formats.freshness import Freshness
 from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.status_list import StatusListError, StatusToken
+from passport_shared.service import metric_names as m
 from passport_shared.service.auth import Actor
 from passport_shared.service.idempotency import Claim
 from passport_shared.wire.clients import ClientKind
@@ -97,6 +98,7 @@ async def recheck(
         if claim is not None:
             await claim.complete(conn, whole.decision.id)
     failpoints.hit(failpoints.AFTER_RECHECKED)
+    ctx.counts.add(m.DECISIONS, whole.decision.outcome)
     log.info("decision.rechecked", decision=whole.decision.id, recheck_of=decision_id, cause=cause)
     return whole.decision.id
 
