@@ -246,15 +246,19 @@ async def running_issuer(
     at: datetime | None = None,
     settings: Mapping[str, Any] | None = None,
     workforce: httpx.AsyncBaseTransport | None = None,
+    way_out: Callable[[httpx.AsyncBaseTransport], Outbound] | None = None,
 ) -> AsyncIterator[IssuerBench]:
-    """An issuer with enrolled tenants, its snapshot read and its status lists published."""
+    """An issuer with enrolled tenants, its snapshot read and its status lists published.
+
+    `way_out` makes the outbound client that leads to the network of the test.
+    """
     clock = FrozenClock() if at is None else FrozenClock(at)
     registry = TrustRegistrySimulator(clock)
     wire = RegistryWire(registry, types=types)
     client = api_client("rbv-hr-system", organisation="RBV", scopes=scopes_of("issuer"))
     clients = ClientsSimulator(client)
     configured = issuer_settings(folder, database_url, registry.trust_file.as_bytes(), **(settings or {}))
-    outbound = Outbound(transport=wire)
+    outbound = way_out(wire) if way_out else Outbound(transport=wire)
     parts = Parts(clock=clock, outbound=outbound, clients=clients, workforce=workforce, background=False)
     app = build(configured, parts)
     async with app.router.lifespan_context(app):

@@ -7,7 +7,7 @@ what a test drives it with: HR's acts by API, a staff member's answers, and the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -303,9 +303,17 @@ def verifier_settings(folder: Path, database_url: str, **changes: Any) -> Verifi
 
 @contextlib.asynccontextmanager
 async def running_verifier(
-    folder: Path, database_url: str, *, tenants: tuple[str, ...] = ("R0A",), **settings: Any
+    folder: Path,
+    database_url: str,
+    *,
+    tenants: tuple[str, ...] = ("R0A",),
+    way_out: Callable[[httpx.AsyncBaseTransport], Outbound] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[VerifierBench]:
-    """A verifier with enrolled tenants, its snapshot and the home trust's status list read."""
+    """A verifier with enrolled tenants, its snapshot and the home trust's status list read.
+
+    `way_out` makes the outbound client that leads to the network of the test.
+    """
     clock = FrozenClock()
     registry = TrustRegistrySimulator(clock)
     # Whoever takes part has signed the agreement; a test that wants none takes it away.
@@ -316,7 +324,7 @@ async def running_verifier(
     clients = ClientsSimulator(client)
     parts = Parts(
         clock=clock,
-        outbound=Outbound(transport=wire),
+        outbound=way_out(wire) if way_out else Outbound(transport=wire),
         trust_file=registry.trust_file,
         clients=clients,
         background=False,

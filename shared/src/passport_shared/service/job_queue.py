@@ -24,6 +24,7 @@ from passport_shared.service import failpoints
 from passport_shared.service.db import Database
 from passport_shared.service.leases import JobTables, LeaseLost, while_held
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
 
 LEASE = timedelta(seconds=60)
 FIRST_PAUSE = timedelta(seconds=5)
@@ -229,7 +230,13 @@ class JobQueue:
         table = self._table
         return or_(
             and_(table.c.state == JobState.QUEUED.value, table.c.run_after <= now),
-            and_(table.c.state == JobState.RUNNING.value, table.c.lease_until <= now),
+            # Put off after a failure, and by a clock that was ahead.
+            and_(
+                table.c.state == JobState.QUEUED.value,
+                table.c.attempts > 0,
+                is_due(table.c.run_after, now, LONGEST_PAUSE),
+            ),
+            and_(table.c.state == JobState.RUNNING.value, is_due(table.c.lease_until, now, LEASE)),
         )
 
     async def _try(self, job_id: str) -> tuple[Job, str] | None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    not_,
     select,
     true,
     update,
@@ -33,6 +34,9 @@ from passport_shared.formats.clock import Clock
 from passport_shared.formats.ids import new_id
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
+
+LONGEST_PERIOD = timedelta(hours=24)
 
 T = TypeVar("T")
 
@@ -110,21 +114,24 @@ class Leases:
         """Take a lease that is free or has ended; None if somebody holds it."""
         return await self._take(name, ttl, true())
 
-    async def acquire_due(self, name: str, ttl: timedelta) -> Lease | None:
-        """Take the lease of a periodic task if the task is due as well."""
+    async def acquire_due(
+        self, name: str, ttl: timedelta, *, every: timedelta = LONGEST_PERIOD
+    ) -> Lease | None:
+        """Take the lease of a periodic task if the task is due as well: never put off beyond `every`."""
         table, now = self._table, self._clock.now()
+        due = is_due(table.c.next_run_at, now, every)
         async with self._db.read() as conn:
-            waiting = (table.c.next_run_at > now) | (table.c.expires_at > now)
+            waiting = not_(due & is_due(table.c.expires_at, now, ttl))
             if (await conn.execute(select(table.c.name).where(table.c.name == name, waiting))).first():
                 return None
-        return await self._take(name, ttl, table.c.next_run_at <= now)
+        return await self._take(name, ttl, due)
 
     async def _take(self, name: str, ttl: timedelta, condition: ColumnElement[bool]) -> Lease | None:
         table, now = self._table, self._clock.now()
         holder, expires_at = f"{self._holder}{new_id()}", now + ttl
         statement = (
             update(table)
-            .where(table.c.name == name, table.c.expires_at <= now, condition)
+            .where(table.c.name == name, is_due(table.c.expires_at, now, ttl), condition)
             .values(holder=holder, expires_at=expires_at, fence=table.c.fence + 1)
             .returning(table.c.fence)
         )

@@ -16,10 +16,12 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text, case, delete, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from passport_shared.formats.clock import Clock
+from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.service.db import Database
 from passport_shared.service.problems import TooManyRequests
 
 _MICROSECOND = timedelta(microseconds=1)
+_LEEWAY_US = CLOCK_LEEWAY // _MICROSECOND
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class RateLimiter:
         if await self._db.hot(statement, statement):
             return None
         next_at = await self._next_at_us(rate, subject)
-        wait_us = (next_at or now_us) + rate.interval_us - rate.allowance_us - now_us
+        wait_us = self._spent_us(rate, next_at, now_us) + rate.interval_us - rate.allowance_us - now_us
         return max(wait_us, 1) * _MICROSECOND
 
     async def unless_waiting(self, rate: Rate, subject: str) -> timedelta | None:
@@ -99,8 +101,14 @@ class RateLimiter:
         For what strangers may repeat without end: once they are over their limit they cost one read.
         """
         next_at, now_us = await self._next_at_us(rate, subject), self._now_us()
-        wait_us = (next_at or now_us) + rate.interval_us - rate.allowance_us - now_us
+        wait_us = self._spent_us(rate, next_at, now_us) + rate.interval_us - rate.allowance_us - now_us
         return wait_us * _MICROSECOND if wait_us > 0 else await self.try_spend(rate, subject)
+
+    def _spent_us(self, rate: Rate, next_at_us: int | None, now_us: int) -> int:
+        """Up to when a subject has spent; what no right clock can have written counts as nothing."""
+        if next_at_us is None or next_at_us > now_us + rate.allowance_us + _LEEWAY_US:
+            return now_us
+        return next_at_us
 
     def _now_us(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000)
@@ -127,7 +135,11 @@ class RateLimiter:
         statement = dialect.insert(table).values(
             name=rate.name, subject_hash=subject_hash, next_at_us=now_us + interval
         )
-        spent = case((table.c.next_at_us > now_us, table.c.next_at_us), else_=now_us) + interval
+        # Nobody can have spent more than the allowance: beyond it a clock was ahead, which counts as nothing.
+        known = (table.c.next_at_us > now_us) & (
+            table.c.next_at_us <= now_us + rate.allowance_us + _LEEWAY_US
+        )
+        spent = case((known, table.c.next_at_us), else_=now_us) + interval
         return statement.on_conflict_do_update(
             index_elements=[table.c.name, table.c.subject_hash],
             set_={"next_at_us": spent},

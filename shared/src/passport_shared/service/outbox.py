@@ -35,13 +35,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.formats.clock import Clock
+from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.formats.ids import new_id
 from passport_shared.formats.strict import dumps
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
 from passport_shared.service.http_signatures import sign_request
-from passport_shared.service.job_queue import pause_after
+from passport_shared.service.job_queue import LONGEST_PAUSE, pause_after
 from passport_shared.service.jobs import Lease, LeaseLost, Leases
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.once import insert_once
@@ -311,7 +312,9 @@ class Outbox:
 
     async def _deliver_to(self, sink: Sink, lease: Lease) -> int:
         cursor = await self._cursor(sink)
-        if cursor["next_attempt_at"] > self._clock.now():
+        # A pause beyond the longest was written by a clock that was ahead.
+        pause = cursor["next_attempt_at"] - self._clock.now()
+        if timedelta(0) < pause <= LONGEST_PAUSE + CLOCK_LEEWAY:
             return 0
         rows, reached = await self._due(sink, cursor["position"])
         accepted, attempts = 0, cursor["attempts"]

@@ -66,7 +66,9 @@ class Runner:
         return ran + (await self._queue.run_due(self._handlers) if self._handlers else 0)
 
     async def _run_if_due(self, periodic: Periodic) -> bool:
-        lease = await self._leases.acquire_due(f"periodic:{periodic.name}", periodic.lease)
+        lease = await self._leases.acquire_due(
+            f"periodic:{periodic.name}", periodic.lease, every=max(RETRY, periodic.every)
+        )
         if lease is None:
             return False
         pause = min(RETRY, periodic.every)

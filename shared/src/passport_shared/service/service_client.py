@@ -24,6 +24,8 @@ REFRESH_BEFORE = timedelta(seconds=60)
 MAX_TOKEN_ANSWER_BYTES = 16_384
 MAX_TOKEN_CHARS = 8_192
 MAX_TOKEN_LIFE_S = 3_600
+PASSING = frozenset({408, 425, 429})
+"""Refusals that end by themselves."""
 
 _ERROR = re.compile(r"[a-z_]{1,64}")
 
@@ -91,7 +93,7 @@ class ServiceClient:
             "scope": scope,
         }
         answer = await self._outbound.post(f"{service_url}/oauth2/token", form=form)
-        if answer.status >= 500:
+        if answer.status >= 500 or answer.status in PASSING:
             raise TokenRefused(f"http_{answer.status}")
         token = _read(answer.body, now, ok=answer.ok)
         self._tokens[(service_url, scope)] = token

@@ -31,7 +31,6 @@ from passport_shared.service.problems import NotFound
 
 ANEW = timedelta(hours=24)
 """How old a reading may become before it is made again by itself."""
-LONGEST_PAUSE = timedelta(hours=1)
 AT_ONCE = 32
 PEOPLE_PER_TURN = 20
 LEASE = timedelta(seconds=60)
@@ -123,7 +122,7 @@ async def _pause(ctx: Context, connection: Connection) -> None:
         present = await store.get_connection(conn, connection.ods, connection.id)
         if present is None:
             return
-        pause = min(LONGEST_PAUSE, timedelta(seconds=30) * 2 ** min(present.failures, 10))
+        pause = min(store.LONGEST_PAUSE, timedelta(seconds=30) * 2 ** min(present.failures, 10))
         await store.come_again(conn, present.id, ctx.clock.now() + pause)
 
 

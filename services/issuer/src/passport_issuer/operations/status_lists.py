@@ -8,6 +8,7 @@ index is used.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,10 +18,11 @@ from passport_issuer.operations import failpoints
 from passport_issuer.operations.tenants import certified_key
 from passport_issuer.store import status_lists as store
 from passport_issuer.store.status_lists import StatusListRow
+from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.formats.ids import random_token
 from passport_shared.formats.status_list import MEDIA_TYPE, StatusList, sign_token
 from passport_shared.service.documents import Document
-from passport_shared.service.tenancy import Tenant, TenantState
+from passport_shared.service.tenancy import Tenant
 
 SIZE = 131_072
 FULL_AT = 0.7
@@ -32,6 +34,8 @@ TTL = timedelta(seconds=300)
 # that one nothing changes in has to be signed anew well before.
 RENEW_AFTER = timedelta(minutes=30)
 HTTP_MAX_AGE = timedelta(seconds=60)
+PAGE = 200
+AT_ONCE = 4
 
 log = structlog.get_logger(__name__)
 
@@ -96,15 +100,32 @@ def _new_list(tenant: Tenant, now: datetime, *, first: bool) -> StatusListRow:
 
 
 async def publish_due(ctx: Context) -> int:
-    """Publish every list that changed or is half an hour old; how many."""
+    """Publish every list that changed, and then the oldest of those that are half an hour old; how many."""
+    now, count, after = ctx.clock.now(), 0, ""
+    while True:
+        async with ctx.db.read() as conn:
+            # One that was signed in the future was signed by a clock that was ahead.
+            rows = await store.changed(conn, published_after=now + CLOCK_LEEWAY, after=after, limit=PAGE)
+        count += await _publish_each(ctx, rows)
+        if len(rows) < PAGE:
+            break
+        after = rows[-1].id
     async with ctx.db.read() as conn:
-        rows = await store.due(conn, published_before=ctx.clock.now() - RENEW_AFTER)
-    count = 0
-    for row in rows:
-        tenant = await ctx.tenants.get(row.ods)
-        if tenant is not None:
-            count += await publish(ctx, tenant, row)
-    return count
+        # A page at a time: after a night's rest all are due at once, and what changes meanwhile must not wait.
+        old = await store.aged(conn, published_before=now - RENEW_AFTER, limit=PAGE)
+    return count + await _publish_each(ctx, old)
+
+
+async def _publish_each(ctx: Context, rows: list[StatusListRow]) -> int:
+    """Publish lists, a few beside each other: while one waits for the disk another is signed."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: StatusListRow) -> bool:
+        async with turns:
+            tenant = await ctx.tenants.get(row.ods)
+            return tenant is not None and await publish(ctx, tenant, row)
+
+    return sum(await asyncio.gather(*map(one, rows)))
 
 
 async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
@@ -161,7 +182,10 @@ async def list_uris(ctx: Context, tenant: Tenant) -> list[str]:
 
 async def tend(ctx: Context) -> None:
     """The background task: every enrolled tenant has room, and everything due is published."""
-    for tenant in await ctx.tenants.every():
-        if tenant.state is TenantState.ACTIVE:
+    async with ctx.db.read() as conn:
+        without = await store.without_room(conn, room=NEXT_AT)
+    for ods in without:
+        tenant = await ctx.tenants.get(ods)
+        if tenant is not None:
             await ensure_lists(ctx, tenant)
     await publish_due(ctx)

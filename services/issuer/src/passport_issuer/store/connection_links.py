@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +16,7 @@ from passport_issuer.store.rows import Duplicate, VersionChanged, as_row, many, 
 from passport_issuer.store.tables import staff
 from passport_shared.service.db import is_unique_violation
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ async def due_links(conn: AsyncConnection, connection_id: str, now: datetime, li
     table = t.staff_links
     query = (
         select(table)
-        .where(table.c.connection_id == connection_id, table.c.due_at <= now)
+        .where(table.c.connection_id == connection_id, is_due(table.c.due_at, now, timedelta(0)))
         .order_by(table.c.due_at, table.c.id)
         .limit(limit)
     )

@@ -25,6 +25,10 @@ from passport_issuer.store import connection_tables as t
 from passport_issuer.store.rows import Duplicate, VersionChanged, as_row, as_value, many, one
 from passport_shared.service.db import is_unique_violation
 from passport_shared.service.paging import PageQuery, fetch_page
+from passport_shared.service.schedule import is_due
+
+LONGEST_PAUSE = timedelta(hours=1)
+"""Between two turns of a connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +170,10 @@ async def due_connections(conn: AsyncConnection, now: datetime, limit: int) -> l
     """Connections whose turn has come, the longest waiting first."""
     query = (
         select(t.connections)
-        .where(t.connections.c.state == ConnectionState.ACTIVE.value, t.connections.c.refresh_due_at <= now)
+        .where(
+            t.connections.c.state == ConnectionState.ACTIVE.value,
+            is_due(t.connections.c.refresh_due_at, now, LONGEST_PAUSE),
+        )
         .order_by(t.connections.c.refresh_due_at)
         .limit(limit)
     )

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import (
@@ -23,6 +23,7 @@ from passport_issuer.rules.passports import (
 from passport_issuer.store import tables as t
 from passport_issuer.store.rows import as_row, many, one
 from passport_shared.formats.status_list import VALID
+from passport_shared.service.tenancy import TenantState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +80,36 @@ async def touch(conn: AsyncConnection, list_ids: Collection[str]) -> None:
         )
 
 
-async def due(conn: AsyncConnection, *, published_before: datetime) -> list[StatusListRow]:
-    """Lists that changed since they were published, or were published before an instant."""
+async def changed(
+    conn: AsyncConnection, *, published_after: datetime, after: str, limit: int
+) -> list[StatusListRow]:
+    """A page, by id, of the lists to publish at once.
+
+    They changed since they were published, never were, or were at an instant that is still to come.
+    """
     lists = t.status_lists
-    query = select(lists).where(
-        or_(
-            lists.c.version > lists.c.published_version,
-            lists.c.published_at.is_(None),
-            lists.c.published_at <= published_before,
-        )
+    waiting = or_(
+        lists.c.version > lists.c.published_version,
+        lists.c.published_at.is_(None),
+        lists.c.published_at > published_after,
     )
-    return await many(conn, query.order_by(lists.c.id), StatusListRow)
+    query = select(lists).where(waiting, lists.c.id > after).order_by(lists.c.id).limit(limit)
+    return await many(conn, query, StatusListRow)
+
+
+async def aged(conn: AsyncConnection, *, published_before: datetime, limit: int) -> list[StatusListRow]:
+    """Lists that were published before an instant, the oldest first."""
+    lists = t.status_lists
+    query = select(lists).where(lists.c.published_at <= published_before)
+    return await many(conn, query.order_by(lists.c.published_at, lists.c.id).limit(limit), StatusListRow)
+
+
+async def without_room(conn: AsyncConnection, *, room: float) -> list[str]:
+    """ODS codes of enrolled tenants none of whose lists is filled to less than this part of its size."""
+    lists, tenants = t.status_lists, t.tenants.tenants
+    roomy = exists().where(lists.c.ods == tenants.c.ods, lists.c.allocated < lists.c.size * room)
+    query = select(tenants.c.ods).where(tenants.c.state == TenantState.ACTIVE.value, ~roomy)
+    return list((await conn.execute(query.order_by(tenants.c.ods))).scalars())
 
 
 async def entries(conn: AsyncConnection, list_id: str) -> list[tuple[int, int]]:

@@ -34,13 +34,12 @@ from passport_verifier.rules.readiness import london_day
 from passport_verifier.store import approvals, movements, release_requests, releases
 from passport_verifier.store.approvals import Approval
 from passport_verifier.store.movements import Movement
-from passport_verifier.store.release_requests import ARRIVED, StoredRequest
+from passport_verifier.store.release_requests import ARRIVED, LONGEST_PAUSE, StoredRequest
 from passport_verifier.store.releases import StoredRelease
 
 PULL_EVERY = timedelta(seconds=5)
 FIRST_PAUSE = timedelta(seconds=5)
 GROWTH = 1.5
-LONGEST_PAUSE = timedelta(hours=1)
 AFTER_ANSWER = 10
 """Once there is an answer, pauses go on from about five minutes."""
 AT_ONCE = 8
@@ -94,7 +93,12 @@ async def pull_due(ctx: Context) -> int:
 
     async def one(request_id: str) -> bool:
         async with turns:
-            return await pull(ctx, request_id, due_only=True)
+            try:
+                return await pull(ctx, request_id, due_only=True)
+            except Exception as fault:
+                # One that cannot be looked at holds up no other; it is due again when its claim is over.
+                log.exception("release.not_pulled", release_request=request_id, reason=type(fault).__name__)
+                return False
 
     return sum(await asyncio.gather(*map(one, due)))
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
+from passport_verifier.rules.placements import LONGEST_PAUSE
 from passport_verifier.store.placement_tables import placement_issuers, placements
 from passport_verifier.store.placements import Placement, placement_of
 
@@ -29,22 +31,27 @@ class PlacementIssuer:
 
 
 def _untold(now: datetime) -> Any:
-    free = or_(placements.c.lease_until.is_(None), placements.c.lease_until <= now)
+    free = or_(placements.c.lease_until.is_(None), is_due(placements.c.lease_until, now, LEASE))
     return and_(placements.c.told_revision < placements.c.revision, free)
 
 
 async def to_tell(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list[str]:
     """Movements whose placement the issuer has to hear of now, the longest waiting first."""
-    query = select(placements.c.movement_id).where(_untold(now), placements.c.next_try_at <= now)
+    query = select(placements.c.movement_id).where(
+        _untold(now), is_due(placements.c.next_try_at, now, LONGEST_PAUSE)
+    )
     return list((await conn.execute(query.order_by(placements.c.next_try_at).limit(limit))).scalars())
 
 
 async def lease(conn: AsyncConnection, movement_id: str, holder: str, now: datetime) -> Placement | None:
-    """Take a placement that the issuer has not heard of, for a minute; None if it has, or it is taken."""
+    """Take a placement that the issuer has not heard of, for a minute; None if it has, or it is taken.
+
+    It is not due again before: one that nobody can finish does not stand in front of the others.
+    """
     statement = (
         update(placements)
         .where(placements.c.movement_id == movement_id, _untold(now))
-        .values(holder=holder, lease_until=now + LEASE)
+        .values(holder=holder, lease_until=now + LEASE, next_try_at=now + LEASE)
         .returning(*placements.c)
     )
     row = (await conn.execute(statement)).mappings().one_or_none()
@@ -79,16 +86,23 @@ async def told(
 async def not_told(
     conn: AsyncConnection, placement: Placement, holder: str, *, error: str, next_try_at: datetime
 ) -> None:
-    """Record that the issuer could not be told, and when to try again."""
+    """Record that the issuer could not be told, and when to try again.
+
+    What was changed meanwhile (the placement, or where its issuer is) has asked for a try of its own: that
+    one is not put off by the failure of what it replaces.
+    """
     statement = update(placements).where(
         placements.c.movement_id == placement.movement_id, placements.c.holder == holder
+    )
+    unchanged = and_(
+        placements.c.revision == placement.revision, placements.c.next_try_at == placement.next_try_at
     )
     await conn.execute(
         statement.values(
             holder=None,
             lease_until=None,
-            attempts=placement.attempts + 1,
-            next_try_at=next_try_at,
+            attempts=case((unchanged, placement.attempts + 1), else_=placements.c.attempts),
+            next_try_at=case((unchanged, next_try_at), else_=placements.c.next_try_at),
             last_error=error,
         )
     )

@@ -11,9 +11,12 @@ from typing import Any
 from sqlalchemy import RowMapping, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_shared.service.schedule import is_due
 from passport_verifier.store.release_tables import release_requests
 
 CLAIM = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+"""Between two looks at the same Release."""
 """How long one replica has for one pull before another takes it up."""
 
 
@@ -151,7 +154,9 @@ async def due(conn: AsyncConnection, now: datetime, *, limit: int = 100) -> list
     """Requests whose Release is to be looked at, the longest waiting first."""
     query = (
         select(release_requests.c.id)
-        .where(release_requests.c.state.in_(ARRIVED), release_requests.c.next_pull_at <= now)
+        .where(
+            release_requests.c.state.in_(ARRIVED), is_due(release_requests.c.next_pull_at, now, LONGEST_PAUSE)
+        )
         .order_by(release_requests.c.next_pull_at)
         .limit(limit)
     )
@@ -165,7 +170,7 @@ async def take_pull(
     table = release_requests
     statement = update(table).where(table.c.id == request_id, table.c.state.in_(ARRIVED))
     if due_only:
-        statement = statement.where(table.c.next_pull_at <= now)
+        statement = statement.where(is_due(table.c.next_pull_at, now, LONGEST_PAUSE))
     row = (
         (await conn.execute(statement.values(next_pull_at=now + CLAIM).returning(*table.c)))
         .mappings()

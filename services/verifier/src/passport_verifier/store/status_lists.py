@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import RowMapping, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_shared.formats.status_list import TTL_MAX
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
 from passport_verifier.store.tables import status_lists
 
 
@@ -58,7 +60,7 @@ async def known(conn: AsyncConnection, uris: Collection[str]) -> set[str]:
 
 async def due(conn: AsyncConnection, now: datetime, *, limit: int = 200) -> list[StoredList]:
     """Lists to be fetched now, the longest overdue first."""
-    query = select(status_lists).where(status_lists.c.next_fetch_at <= now)
+    query = select(status_lists).where(is_due(status_lists.c.next_fetch_at, now, TTL_MAX))
     rows = await conn.execute(query.order_by(status_lists.c.next_fetch_at).limit(limit))
     return [_stored(row) for row in rows.mappings()]
 

@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping, and_, case, delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
 from passport_verifier.rules.movement_state import MovementState
 from passport_verifier.rules.outcome import Outcome
 from passport_verifier.store.placement_tables import watched_issuers, watched_lists, watches
@@ -161,7 +162,9 @@ async def notice_newer(conn: AsyncConnection, movement_id: str, decision_id: str
 async def due(conn: AsyncConnection, now: datetime, *, limit: int = 200) -> list[Watch]:
     """Open watches that something happened to, or whose next day has come, the longest waiting first."""
     open_ = watches.c.state == WatchState.OPEN
-    happened = select(watches).where(open_, watches.c.due_at <= now).order_by(watches.c.due_at)
+    happened = (
+        select(watches).where(open_, is_due(watches.c.due_at, now, timedelta(0))).order_by(watches.c.due_at)
+    )
     found = [_watch(row) for row in (await conn.execute(happened.limit(limit))).mappings()]
     if len(found) < limit:
         dated = select(watches).where(open_, watches.c.due_at.is_(None), watches.c.next_date <= now)
@@ -332,3 +335,22 @@ async def forget_unwatched(conn: AsyncConnection) -> int:
     await conn.execute(delete(watched_issuers).where(issuers.scalar_subquery() == 0))
     gone = await conn.execute(delete(watched_lists).where(lists.scalar_subquery() == 0))
     return int(gone.rowcount)
+
+
+async def watch_again(conn: AsyncConnection) -> int:
+    """Watch the lists and issuers that open watches rely on and nobody watches; how many lists.
+
+    A watch that came to rely on one at the very moment it was forgotten could not see that. What is watched
+    anew is compared with every watch from the start, so that nothing is missed in between.
+    """
+    relied = (watches.c.decision_id == reliances.c.decision_id) & (watches.c.state == WatchState.OPEN)
+    known_lists, known_issuers = select(watched_lists.c.uri), select(watched_issuers.c.issuer)
+    lists = select(reliances.c.status_uri).distinct().join(watches, relied)
+    issuers = select(reliances.c.issuer).distinct().join(watches, relied)
+    uris = (await conn.execute(lists.where(reliances.c.status_uri.not_in(known_lists)))).scalars().all()
+    for uri in sorted(uris):
+        await insert_once(conn, watched_lists, {"uri": uri, "stale_seen": False})
+    missing = (await conn.execute(issuers.where(reliances.c.issuer.not_in(known_issuers)))).scalars().all()
+    for issuer in sorted(missing):
+        await insert_once(conn, watched_issuers, {"issuer": issuer})
+    return len(uris)
