@@ -30,7 +30,7 @@ from passport_shared.outbound.client import _Call
 from passport_shared.outbound.transport import CheckedBackend, CheckedTransport, tls_context
 from passport_testkit.servers import TlsAuthority
 
-IMPATIENCE = timedelta(seconds=0.4)
+IMPATIENCE = timedelta(seconds=0.3)
 DRIP_S = 0.02
 BOMB_BYTES = 64 * 1024 * 1024
 HUGE_BYTES = 1 << 40
@@ -90,6 +90,11 @@ CONNECTION = frozenset(
     }
 )
 """Faults before there is a request: they happen to every host behind the proxy."""
+
+SLOW = frozenset(
+    {Fault.SILENT, Fault.SLOW_HEAD, Fault.STALLED_BODY, Fault.DRIPPING_BODY, Fault.HUGE, Fault.ENDLESS_BODY}
+)
+"""Faults that end only when somebody has had enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,11 +342,13 @@ class _ToProxy(CheckedBackend):
 
 
 class ImpatientOutbound(Outbound):
-    """The same client, that waits for nothing longer than `IMPATIENCE`."""
+    """The same client, that waits for a fault which is slowness no longer than `IMPATIENCE`."""
+
+    proxy: FaultProxy
 
     def _call(self, *args: Any) -> _Call:
         *others, total = args
-        return super()._call(*others, min(total or IMPATIENCE, IMPATIENCE))
+        return super()._call(*others, IMPATIENCE if self.proxy.fault in SLOW else total)
 
 
 def network_through(proxy: FaultProxy) -> CheckedTransport:
@@ -353,7 +360,9 @@ def outbound_through(
     proxy: FaultProxy, *, monotonic: Callable[[], float] | None = None, limits: Limits | None = None
 ) -> Outbound:
     """The outbound client of a service that meets the proxy wherever it goes."""
-    return ImpatientOutbound(transport=network_through(proxy), monotonic=monotonic, limits=limits)
+    outbound = ImpatientOutbound(transport=network_through(proxy), monotonic=monotonic, limits=limits)
+    outbound.proxy = proxy
+    return outbound
 
 
 @contextlib.asynccontextmanager

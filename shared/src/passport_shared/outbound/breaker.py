@@ -28,6 +28,9 @@ FAILURES = frozenset(
 )
 """Reasons that say the host is unwell; what it says in good health (a wrong type, too much) is not one."""
 
+ANSWERED = frozenset({OutboundReason.TOO_LARGE, OutboundReason.CONTENT_ENCODING})
+"""Reasons that only a host which is up can give."""
+
 
 class HostGate:
     """The state of one host."""
@@ -89,10 +92,14 @@ class HostGates:
         gate.users += 1
         try:
             async with gate.turns:
+                # Whoever waited for a turn while the host was found dead does not try it once more.
+                probe = probe or gate.enter()
                 yield gate
         except OutboundError as error:
             if error.reason in FAILURES:
                 gate.failed()
+            elif error.reason in ANSWERED:
+                gate.succeeded()
             raise
         finally:
             gate.users -= 1

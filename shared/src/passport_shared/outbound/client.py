@@ -34,6 +34,7 @@ from passport_shared.outbound.urls import Target, check_url
 
 ANY_MEDIA_TYPE = "*/*"
 NOT_MODIFIED = 304
+MAX_ETAG_CHARACTERS = 256
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?\Z")
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
@@ -60,8 +61,9 @@ class Response:
 
     @property
     def etag(self) -> str | None:
-        """The entity tag to send back in a conditional request."""
-        return self.headers.get("etag")
+        """The entity tag to send back in a conditional request; None too for one nobody could send back."""
+        found = self.headers.get("etag", "")
+        return found if len(found) <= MAX_ETAG_CHARACTERS and _HEADER_VALUE.match(found) else None
 
     @property
     def not_modified(self) -> bool:
