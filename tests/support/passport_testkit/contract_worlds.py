@@ -147,7 +147,7 @@ def operations(*services: str) -> list[Operation]:
 
 @dataclass
 class World:
-    """A running service and everything an interface test needs around it."""
+    """A running service and everything an interface test needs around it; `bench` is what it was made with."""
 
     service: str
     app: FastAPI
@@ -157,6 +157,7 @@ class World:
     kits: Mapping[str, ApiClientKit]
     existing: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
+    bench: Any = None
     _tokens: dict[tuple[str, str | None], str] = field(default_factory=dict)
     _etags: dict[str, str] = field(default_factory=dict)
 
@@ -300,7 +301,7 @@ async def registry_world(
             "kid": target.key.kid,
             **await _registry_ids(http, callers[EVERYTHING], bench),
         }
-        yield World("registry", app, http, bench.clock, runner, callers, existing)
+        yield World("registry", app, http, bench.clock, runner, callers, existing, bench=bench)
 
 
 def _registered(kit: ApiClientKit) -> RegisterClient:
@@ -443,7 +444,7 @@ async def issuer_world(folder: Path, url: str, runner: asyncio.Runner) -> AsyncI
             "list_id": str(lists[0]).rpartition("/")[2],
         }
         secrets = {"POST /{ods}/credential": wallet_token, "POST /{ods}/notification": wallet_token}
-        yield World("issuer", bench.app, bench.http, bench.clock, runner, callers, existing, secrets)
+        yield World("issuer", bench.app, bench.http, bench.clock, runner, callers, existing, secrets, bench)
 
 
 URGENT_POLICY = "SERVICE_NEED_URGENT.UROLOGY_SURGEON"
@@ -544,7 +545,7 @@ async def verifier_world(folder: Path, url: str, runner: asyncio.Runner) -> Asyn
             "token": str(answer["page"]).rpartition("/")[2],
             "link": str(request["links"]["page"]).rpartition("/")[2],
         }
-        yield World("verifier", bench.app, bench.http, bench.clock, runner, callers, existing)
+        yield World("verifier", bench.app, bench.http, bench.clock, runner, callers, existing, bench=bench)
 
 
 _OPENED_BY = {"registry": registry_world, "issuer": issuer_world, "verifier": verifier_world}

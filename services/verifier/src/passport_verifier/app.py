@@ -45,7 +45,7 @@ from passport_shared.service.registry_watch import RegistryWatch
 from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
-from passport_shared.service.tenancy import Tenant, Tenants
+from passport_shared.service.tenancy import Pins, Tenant, Tenants, pinned
 from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 from passport_verifier.context import Context
@@ -187,6 +187,7 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
             registry=trust_file.entity_id,
             metadata=tenant_metadata,
             mark=lambda entity_id: _mark(snapshots, clock, entity_id),
+            pins=lambda entity_id: _pins(snapshots, clock, entity_id),
         ),
     )
 
@@ -222,6 +223,10 @@ def tenant_metadata(tenant: Tenant) -> Mapping[str, Any]:
             "logo_uri": f"{tenant.entity_id}/logo.svg",
         },
     }
+
+
+async def _pins(snapshots: SnapshotKeeper, clock: Clock, entity_id: str) -> Pins | None:
+    return pinned(await snapshots.latest(), entity_id, clock.now())
 
 
 async def close_context(ctx: Context) -> None:

@@ -41,7 +41,25 @@ _sequence = _Sequence()
 
 def new_id() -> str:
     """Return a new UUIDv7 as 36 characters of lower-case text; greater than every one made here before."""
-    number = _sequence.next()
+    return _uuid_text(_sequence.next())
+
+
+def new_id_after(previous: str | None) -> str:
+    """Return a new UUIDv7 that is greater than `previous` too, which another process may have made.
+
+    For rows of which the newest counts: replicas' clocks are never quite the same.
+    """
+    made = new_id()
+    if previous is None or made > previous:
+        return made
+    # The next one of the same time: its random part is counted on (RFC 9562 §6.2, method 2).
+    number = uuid.UUID(previous).int
+    head, tail = (number >> 80) << 12 | (number >> 64 & 0xFFF), number & (2**62 - 1)
+    following = (head << 62 | tail) + 1 + secrets.randbits(_STEP_BITS)
+    return _uuid_text(following)
+
+
+def _uuid_text(number: int) -> str:
     head, tail = number >> 62, number & (2**62 - 1)
     value = (head >> 12) << 80 | _VERSION_7 | (head & 0xFFF) << 64 | _VARIANT_RFC | tail
     return str(uuid.UUID(int=value))

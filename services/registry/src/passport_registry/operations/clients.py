@@ -197,11 +197,9 @@ async def set_state(
         NotFound: there is none.
     """
     async with ctx.db.write() as conn:
-        row = await store.get(conn, client_id)
-        if row is None:
+        if await store.get(conn, client_id) is None:
             raise NotFound
-        if row.state != state.value:
-            await store.change(conn, client_id, None, {"state": state.value})
+        if await store.set_state(conn, client_id, state.value):
             kind = "api_client.suspended" if state is ClientState.SUSPENDED else "api_client.reactivated"
             await _record(ctx, conn, kind, client_id, actor, {"reason": reason})
     return await get(ctx, client_id)

@@ -121,6 +121,16 @@ async def by_role(conn: AsyncConnection, ods_code: str, role: Role) -> Entity:
     return entity
 
 
+async def _held(conn: AsyncConnection, ods_code: str, role: Role) -> Entity:
+    """The entity as it is while rivals wait: whoever comes second decides on what the first has done.
+
+    Raises:
+        NotFound: the organisation has no entity in this role.
+    """
+    await store.hold(conn, (await by_role(conn, ods_code, role)).entity_id)
+    return await by_role(conn, ods_code, role)
+
+
 async def certificates(ctx: Context, ods_code: str, role: Role) -> list[Certificate]:
     """Return the signed leaves of an entity, oldest first.
 
@@ -210,7 +220,7 @@ async def suspend(ctx: Context, ods_code: str, role: Role, cmd: Suspend, actor: 
         "review_on": cmd.review_on,
     }
     async with ctx.db.write() as conn:
-        entity = await by_role(conn, ods_code, role)
+        entity = await _held(conn, ods_code, role)
         if entity.suspension == cmd.kind.value:
             return entity
         if entity.suspension == Suspension.INTEGRITY.value:
@@ -239,7 +249,7 @@ async def reinstate(ctx: Context, ods_code: str, role: Role, actor: Actor, *, re
         "review_on": None,
     }
     async with ctx.db.write() as conn:
-        entity = await by_role(conn, ods_code, role)
+        entity = await _held(conn, ods_code, role)
         if entity.suspension is None:
             raise Conflict("The entity is not suspended.")
         if not await store.suspend(conn, entity.entity_id, expected=entity.suspension, values=values):

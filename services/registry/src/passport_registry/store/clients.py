@@ -91,6 +91,12 @@ async def change(
         raise VersionChanged
 
 
+async def set_state(conn: AsyncConnection, client_id: str, state: str) -> bool:
+    """Put a client into a state; whether it was in another one."""
+    query = update(_T).where(_T.c.client_id == client_id, _T.c.state != state)
+    return (await conn.execute(query.values(state=state, version=_T.c.version + 1))).rowcount == 1
+
+
 async def keys(conn: AsyncConnection, client_id: str | None = None) -> dict[str, list[ClientKey]]:
     """Return the live keys by client, oldest first."""
     query = select(_K).where(_K.c.removed_at.is_(None)).order_by(_K.c.added_at, _K.c.kid)

@@ -75,7 +75,7 @@ async def approve(
             source_id=None,
             recorded_at=now,
         )
-        await approvals.add(conn, approval)
+        approval = await approvals.add(conn, approval)
         await movements.touch(conn, movement_id, at=now)
         await ctx.audit.record(
             conn,

@@ -91,11 +91,17 @@ _AFTER = timedelta(seconds=10)
 _WITHIN = timedelta(days=1)
 
 
-async def catch_up(ctx: Context) -> int:
-    """Refresh movements whose answer was taken by a process that died before it refreshed them; how many."""
+async def catch_up(ctx: Context, *, since: timedelta | None = _WITHIN) -> int:
+    """Refresh movements whose answer was taken by a process that died before it refreshed them; how many.
+
+    Args:
+        ctx: the verifier.
+        since: answers of this long ago and later; None for all, after an outage of any length.
+    """
     now = ctx.clock.now()
+    earliest = None if since is None else now - since
     async with ctx.db.read() as conn:
-        left = await approvals.not_followed(conn, since=now - _WITHIN, until=now - _AFTER)
+        left = await approvals.not_followed(conn, since=earliest, until=now - _AFTER)
     return sum([await alone(movement_id, _follow(ctx, movement_id)) for movement_id in left])
 
 

@@ -45,7 +45,12 @@ async def tell_due(ctx: Context) -> int:
 
     async def one(movement_id: str) -> bool:
         async with turns:
-            return await tell(ctx, movement_id)
+            try:
+                return await tell(ctx, movement_id)
+            except Exception as fault:
+                # One that cannot be told holds up no other, here or in the next round.
+                log.exception("placement.not_told", movement=movement_id, reason=type(fault).__name__)
+                return False
 
     return sum(await asyncio.gather(*map(one, waiting)))
 

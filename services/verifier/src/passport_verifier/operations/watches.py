@@ -186,6 +186,8 @@ async def tidy(ctx: Context) -> int:
         await alone(movement_id, _begin(ctx, movement_id))
     async with ctx.db.write() as conn:
         await watches.forget_unwatched(conn)
+    async with ctx.db.write() as conn:
+        await watches.watch_again(conn)
     return len(missing)
 
 

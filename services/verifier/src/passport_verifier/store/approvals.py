@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_shared.formats.ids import new_id_after
 from passport_verifier.rules.movement_state import Answer, MovementState
 from passport_verifier.rules.movement_types import ApprovalKind, ApprovalMethod
 from passport_verifier.store.release_tables import approvals
@@ -59,9 +60,19 @@ def approval_row(approval: Approval) -> dict[str, Any]:
     return dict(vars(approval))
 
 
-async def add(conn: AsyncConnection, approval: Approval) -> None:
-    """Write one down; the caller holds the movement's row, so that of two the later one is the newest."""
-    await conn.execute(insert(approvals).values(**approval_row(approval)))
+async def add(conn: AsyncConnection, approval: Approval) -> Approval:
+    """Write one down; the caller holds the movement's row, so that of two the later one is the newest.
+
+    Returns it as it is stored: under another id where one that is stored is greater, because the replica
+    that made that one has a clock ahead of ours.
+    """
+    query = select(func.max(approvals.c.id)).where(approvals.c.movement_id == approval.movement_id)
+    newest = (await conn.execute(query)).scalar()
+    stored = (
+        approval if newest is None or approval.id > newest else replace(approval, id=new_id_after(newest))
+    )
+    await conn.execute(insert(approvals).values(**approval_row(stored)))
+    return stored
 
 
 async def all_of(conn: AsyncConnection, movement_id: str) -> tuple[Approval, ...]:
@@ -98,22 +109,27 @@ async def cover_opt_in(conn: AsyncConnection, movement_id: str, terms_version: i
 
 
 async def not_followed(
-    conn: AsyncConnection, *, since: datetime, until: datetime, limit: int = 100
+    conn: AsyncConnection, *, since: datetime | None, until: datetime, limit: int = 100
 ) -> list[str]:
-    """Movements somebody presented for whose state does not show it yet."""
+    """Movements somebody presented for whose state does not show it yet; ``since`` None: however long ago.
+
+    In no order, so that those which cannot be followed are not the ones that are tried every time.
+    """
     query = (
         select(approvals.c.movement_id)
         .join(movements, movements.c.id == approvals.c.movement_id)
         .where(
             approvals.c.method == ApprovalMethod.PRESENTATION,
-            approvals.c.recorded_at > since,
             approvals.c.recorded_at <= until,
             approvals.c.terms_version == movements.c.terms_version,
             movements.c.state == MovementState.REQUESTED,
         )
-        .distinct()
+        .group_by(approvals.c.movement_id)
+        .order_by(func.random())
         .limit(limit)
     )
+    if since is not None:
+        query = query.where(approvals.c.recorded_at > since)
     return list((await conn.execute(query)).scalars())
 
 

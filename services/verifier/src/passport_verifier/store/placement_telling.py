@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, or_, select, update
+from sqlalchemy import and_, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from passport_shared.service.db import UtcDateTime
 from passport_shared.service.once import insert_once
 from passport_shared.service.schedule import is_due
 from passport_verifier.rules.placements import LONGEST_PAUSE
@@ -102,7 +103,9 @@ async def not_told(
             holder=None,
             lease_until=None,
             attempts=case((unchanged, placement.attempts + 1), else_=placements.c.attempts),
-            next_try_at=case((unchanged, next_try_at), else_=placements.c.next_try_at),
+            next_try_at=case(
+                (unchanged, literal(next_try_at, UtcDateTime)), else_=placements.c.next_try_at
+            ),
             last_error=error,
         )
     )

@@ -12,12 +12,12 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, or_, select, update
+from sqlalchemy import RowMapping, Select, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.once import insert_once
 from passport_shared.service.paging import PageQuery, fetch_page
-from passport_verifier.rules.movement_state import OVER
+from passport_verifier.rules.movement_state import OVER, MovementState
 from passport_verifier.store.placement_tables import placements
 from passport_verifier.store.tables import decisions, movements
 
@@ -225,7 +225,11 @@ async def check_off(conn: AsyncConnection, movement_id: str, checklist: Mapping[
 
 
 async def to_begin(conn: AsyncConnection, today: date, *, limit: int = 200) -> list[str]:
-    """Movements whose placement can begin: its first day has come and the local induction is recorded."""
+    """Movements whose placement can begin: its first day has come and the local induction is recorded.
+
+    Those that are ready come first, and the others in no order: what else keeps one back may take long, and
+    a full round of such must not be the same ones every time.
+    """
     query = (
         select(placements.c.movement_id)
         .join(movements, movements.c.id == placements.c.movement_id)
@@ -237,7 +241,8 @@ async def to_begin(conn: AsyncConnection, today: date, *, limit: int = 200) -> l
             movements.c.inducted_on.is_not(None),
         )
     )
-    return list((await conn.execute(query.limit(limit))).scalars())
+    ready = case((movements.c.state == MovementState.READY, 0), else_=1)
+    return list((await conn.execute(query.order_by(ready, func.random()).limit(limit))).scalars())
 
 
 async def over(conn: AsyncConnection, today: date, *, limit: int = 200) -> list[str]:
