@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from cryptography.x509 import AuthorityKeyIdentifier, ExtensionNotFound
+from cryptography.x509 import AuthorityKeyIdentifier, Certificate, ExtensionNotFound
 
 from passport_shared.formats.dcql_query import (
     SD_JWT_VC_FORMAT,
@@ -190,7 +191,10 @@ def surplus_paths(entry: CredentialQuery, credential: Credential) -> tuple[Path,
     else:
         disclosed = [(name,) for name in credential.claims]
     asked = [claim.path for claim in entry.claims]
-    return tuple(path for path in disclosed if not any(_related(path, other) for other in asked))
+    exactly = frozenset(asked)
+    return tuple(
+        path for path in disclosed if path not in exactly and not any(_related(path, one) for one in asked)
+    )
 
 
 def authority_key_ids(chain: Leaf | Sequence[str]) -> tuple[str, ...]:
@@ -203,7 +207,16 @@ def authority_key_ids(chain: Leaf | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ChainError: the header cannot be read.
     """
-    certificates = (chain.certificate,) if isinstance(chain, Leaf) else parse_x5c(chain)
+    return _key_ids((chain.certificate,)) if isinstance(chain, Leaf) else _key_ids_of_header(tuple(chain))
+
+
+@lru_cache(maxsize=512)
+def _key_ids_of_header(x5c: tuple[str, ...]) -> tuple[str, ...]:
+    """Remembered: one issuer's chain comes with each of its credentials."""
+    return _key_ids(parse_x5c(x5c))
+
+
+def _key_ids(certificates: Sequence[Certificate]) -> tuple[str, ...]:
     identifiers = []
     for certificate in certificates:
         extensions = certificate.extensions

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from joserfc import jwe as _jwe  # noqa: TID251 - JWE is reached through this module
@@ -111,7 +112,7 @@ def peek_header(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> dict
     Raises:
         JweError: every reason but decryption_failed.
     """
-    return _checked_header(_split(token, max_bytes)[0])
+    return {**_checked_header(_split(token, max_bytes)[0])}
 
 
 def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_BYTES) -> DecryptedJwe:
@@ -129,7 +130,7 @@ def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_B
         raise JweError(JweReason.DECRYPTION_FAILED, "the token does not decrypt with this key") from None
     if result.plaintext is None:
         raise JweError(JweReason.DECRYPTION_FAILED, "the token does not decrypt with this key")
-    return DecryptedJwe(header, result.plaintext)
+    return DecryptedJwe({**header}, result.plaintext)
 
 
 def _split(token: str | bytes, max_bytes: int) -> list[str]:
@@ -159,7 +160,12 @@ def _check_segments(parts: list[str]) -> None:
         raise JweError(JweReason.MALFORMED, f"the token is malformed: {error}") from None
 
 
+@lru_cache(maxsize=64)
 def _checked_header(part: str) -> dict[str, JsonValue]:
+    """Read a header; remembered, because whoever looks for the key by it decrypts with it next.
+
+    At most 64 times 11 KiB of text are kept; a refusal (an exception) is not.
+    """
     try:
         header = loads_object(b64url_decode(part, max_bytes=MAX_HEADER_BYTES), max_bytes=MAX_HEADER_BYTES)
     except StrictError as error:

@@ -207,15 +207,20 @@ def canonical(value: JsonValue) -> bytes:
 
 
 def _canonical_text(value: JsonValue) -> str:
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return _TEXT_ENCODER(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int | float):
         return _canonical_number(value)
     if isinstance(value, Mapping):
         if not all(isinstance(name, str) for name in value):
             raise StrictError(StrictCode.WRONG_TYPE, "a member name is not text")
         # RFC 8785 §3.2.3 sorts by UTF-16 code units, which differs from code points above U+FFFF.
-        names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+        if all(map(str.isascii, value)):
+            names = sorted(value)
+        else:
+            names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join(f"{_canonical_text(n)}:{_canonical_text(value[n])}" for n in names) + "}"
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return "[" + ",".join(map(_canonical_text, value)) + "]"

@@ -92,7 +92,7 @@ class Verdict:
 
     def results(self) -> dict[str, CheckResult]:
         """Each check's result by its name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in _CHECKS}
 
     @property
     def verified(self) -> bool:
@@ -106,11 +106,13 @@ class Verdict:
 
     def as_dict(self) -> dict[str, object]:
         """JSON form: ``{"verified": …, "checks": {name: {"outcome", "reason"}}}``."""
+        results = self.results()
         checks = {
             name: {"outcome": result.outcome.value, "reason": result.reason}
-            for name, result in self.results().items()
+            for name, result in results.items()
         }
-        return {"verified": self.verified, "checks": checks}
+        verified = all(result.outcome is Outcome.PASS for result in results.values())
+        return {"verified": verified, "checks": checks}
 
     @classmethod
     def stopped_at(cls, check: Check, reason: str) -> Verdict:
@@ -118,3 +120,6 @@ class Verdict:
         results = {name: CheckResult.unknown(NOT_CHECKED) for name in Check}
         results[check] = CheckResult.failed(reason)
         return cls(**{name.value: result for name, result in results.items()})
+
+
+_CHECKS: Final = tuple(field.name for field in fields(Verdict))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -149,15 +150,16 @@ class Finding:
     last_day: DayResult
     template: ConditionTemplate | None = None
 
-    @property
+    # Asked for many times while a decision is made, and nothing it follows from can change.
+    @cached_property
     def result(self) -> Result:
         """The result that counts."""
         first, last = self.first_day.result, self.last_day.result
-        if first in {*SATISFIED, Result.WARN} and last is Result.FAIL:
+        if last is Result.FAIL and (first in SATISFIED or first is Result.WARN):
             return Result.WARN
         return max(first, last, key=RESULT_ORDER.index)
 
-    @property
+    @cached_property
     def telling(self) -> DayResult:
         """The day that explains the result."""
         worse = RESULT_ORDER.index(self.last_day.result) > RESULT_ORDER.index(self.first_day.result)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from passport_shared.formats import dcql, trust
+from passport_shared.formats import dcql, strict, trust
 from passport_shared.formats.clock import from_epoch_s
 from passport_shared.formats.sd_jwt import parse as parse_sd_jwt
 from passport_shared.formats.sd_jwt_vc import (
@@ -332,8 +333,14 @@ def _check_query(checked: Sequence[Checked], query: Mapping[str, Any]) -> None:
         ]
         for one in checked
     }
-    if not dcql.match(dcql.parse_query(dict(query)), presented).meets_query:
+    if not dcql.match(_parsed(strict.dumps(query)), presented).meets_query:
         raise PresentationRefused(Refusal.QUERY_NOT_MET, Check.QUERY)
+
+
+@lru_cache(maxsize=128)
+def _parsed(query: bytes) -> dcql.Query:
+    """A query of ours by its JSON text; every request of a policy version asks the same."""
+    return dcql.parse_query(strict.loads_object(query, max_bytes=len(query)))
 
 
 def _identified(one: Checked) -> Identified:

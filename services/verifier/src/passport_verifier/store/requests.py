@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service.paging import PageQuery, fetch_page
@@ -100,9 +100,12 @@ class Session:
     released_until: date | None = None
 
 
+_COLUMNS = tuple(column.name for column in presentation_requests.c)
+
+
 def request_of(row: RowMapping) -> PresentationRequest:
     """A request from a row that has at least its columns."""
-    values = {column.name: row[column.name] for column in presentation_requests.c}
+    values = {name: row[name] for name in _COLUMNS}
     return PresentationRequest(
         **{**values, "flow": Flow(values["flow"]), "state": RequestState(values["state"])}
     )
@@ -155,10 +158,16 @@ _SESSION = (
 )
 
 
+# Made once: building the statement and finding it in the compiler's cache cost more than running it.
+_SESSION_BY_KID = _SESSION.where(
+    presentation_requests.c.ods == bindparam("of_ods"), presentation_requests.c.kid == bindparam("of_kid")
+)
+
+
 async def session_by_kid(conn: AsyncConnection, ods: str, kid: str) -> Session | None:
     """Everything needed to answer the request whose encryption key has this ``kid``."""
-    query = _SESSION.where(presentation_requests.c.ods == ods, presentation_requests.c.kid == kid)
-    return _session((await conn.execute(query)).mappings().all())
+    found = await conn.execute(_SESSION_BY_KID, {"of_ods": ods, "of_kid": kid})
+    return _session(found.mappings().all())
 
 
 async def session_by_id(conn: AsyncConnection, ods: str, request_id: str) -> Session | None:
