@@ -100,10 +100,9 @@ async def _check(url: str, expected: int) -> None:
 async def _prepare(
     place: Place, config: dict[str, Any], floor_config: dict[str, Any], count: int
 ) -> Prepared:
-    settings = {"open_requests": 100_000, "durable": config["database_url"].startswith("sqlite")}
     async with AsyncExitStack() as stack:
         bench = await stack.enter_async_context(
-            running_verifier(place.folder, config["database_url"], open_requests=settings["open_requests"])
+            running_verifier(place.folder, config["database_url"], open_requests=100_000)
         )
         config["at"] = bench.clock.now().isoformat()
         (place.folder / "trust.json").write_bytes(bench.registry.trust_file.as_bytes())
