@@ -38,7 +38,7 @@ from passport_shared.formats.x5c import encode_x5c, verify_chain
 from passport_shared.service.keys import KeyState
 from passport_shared.wire.catalogue import TYPES
 from passport_testkit.databases import FreshDatabases, at_once, both_databases
-from passport_testkit.registries import ANN, BEA, R0A, RBV, RegistryBench, done, registry_bench
+from passport_testkit.registries import ANN, BEA, R0A, RBV, RegistryBench, done, entity_id, registry_bench
 
 PACKAGE = "passport_registry"
 
@@ -561,14 +561,91 @@ async def test_marks_follow_a_roll_of_the_anchors_key(databases: FreshDatabases,
 
 
 @both_databases
-async def test_views_of_one_and_of_all_agree(databases: FreshDatabases, tmp_path: Path):
+async def test_views_of_one_and_of_all_agree(
+    databases: FreshDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(standings, "PAGE", 1)
     async with registry_bench(await fresh(databases), tmp_path) as bench:
         await bench.live_issuer()
         await bench.live_verifier()
+        now = bench.clock.now()
+        pages = [page async for page in standings.every(bench.ctx.db, now)]
+        assert [len(page) for page in pages] == [1, 1]
         async with bench.ctx.db.read() as conn:
-            every = await standings.every(conn, bench.clock.now())
-            single = [await standings.one(conn, view.organisation, bench.clock.now()) for view in every]
-        assert every == single
+            single = [await standings.one(conn, view.organisation, now) for page in pages for view in page]
+        assert [view for page in pages for view in page] == single
+
+
+@both_databases
+async def test_a_change_makes_one_shard_new_and_a_look_none(
+    databases: FreshDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(snapshot, "ENTITIES_PER_PART", 1)
+    made = []
+    shard = snapshot._shard
+
+    async def counted(ctx, entities, configuration):
+        made.append([entity.ods_code for entity in entities])
+        return await shard(ctx, entities, configuration)
+
+    monkeypatch.setattr(snapshot, "_shard", counted)
+    async with registry_bench(await fresh(databases), tmp_path) as bench:
+        for ods in (RBV, R0A, "RW3"):
+            await bench.live_verifier(ods)
+        before = await bench.snapshot()
+        names = [part.name for part in before.manifest.parts if part.name.startswith("entities")]
+        assert names == [f"entities-{number}" for number in range(1, 5)]
+        made.clear()
+        bench.clock.advance(timedelta(seconds=30))
+        assert await bench.publish() is None
+        await bench.join("RW4")
+        assert await bench.publish() is None
+        assert made == []
+        await bench.grant("RW3", Role.VERIFIER, bench.ask_grant("Employment"))
+        await bench.publish()
+        after = await bench.snapshot()
+        assert len(made) == 1
+        assert "RW3" in made[0]
+        new = [part.name for part in after.manifest.parts if part not in before.manifest.parts]
+        assert len([name for name in new if name.startswith("entities")]) == 1
+        assert {*after.entity_ids} == {*before.entity_ids}
+
+
+@both_databases
+async def test_a_part_no_reader_would_take_is_never_published(
+    databases: FreshDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with registry_bench(await fresh(databases), tmp_path) as bench:
+        await bench.live_issuer()
+        before = await bench.snapshot()
+        monkeypatch.setattr(snapshot.snapshot_manifest, "MAX_PART_BYTES", 1_000)
+        await bench.grant(RBV, Role.ISSUER, bench.issue_grant("Employment"))
+        with pytest.raises(ValueError, match="more than a reader takes"):
+            await bench.publish()
+        monkeypatch.undo()
+        assert (await bench.snapshot()).sequence == before.sequence
+
+
+@both_databases
+async def test_a_list_whose_marks_have_all_expired_is_left_behind(
+    databases: FreshDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mark_store, "FULL_AT", 1)
+    async with registry_bench(await fresh(databases), tmp_path) as bench:
+        await bench.live_issuer()
+        async with bench.ctx.db.read() as conn:
+            first = [row.id for row in await mark_store.lists(conn, now=bench.clock.now())]
+        for _ in range(6):
+            bench.clock.advance(timedelta(hours=23))
+            await bench.publish()
+        async with bench.ctx.db.read() as conn:
+            last = [row.id for row in await mark_store.lists(conn, now=bench.clock.now())]
+        assert not {*first} & {*last}
+        assert 0 < len(last) <= 6
+        snap = await bench.snapshot()
+        mark = snap.mark_for(entity_id(RBV, Role.ISSUER))
+        assert mark is not None
+        assert snap.mark_status(mark) is MarkStanding.VALID
 
 
 @both_databases

@@ -33,9 +33,7 @@ async def statement(ctx: Context, sub: str) -> Statement | None:
 async def subordinates(ctx: Context, roles: Collection[Role]) -> Sequence[str]:
     """Return the EIDs of the entities with these roles about which the anchor states something."""
     async with ctx.db.read() as conn:
-        stated = await publications.statements(conn)
-        every = await entities.every(conn)
-    return [item.entity_id for item in every if Role(item.role) in roles and item.entity_id in stated]
+        return await entities.stated(conn, [role.value for role in roles])
 
 
 async def current_mark(ctx: Context, sub: str, kind: str) -> Mark | None:

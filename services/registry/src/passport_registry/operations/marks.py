@@ -6,7 +6,7 @@ make current, which sets the old index INVALID in the same transaction. A crash 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +18,7 @@ from passport_registry.operations.turn import Turn, always
 from passport_registry.rules.entities import Role, Suspension
 from passport_registry.rules.marks import MarkContent
 from passport_registry.store import entities, marks
-from passport_registry.store.marks import Mark, StatusListRow
+from passport_registry.store.marks import CurrentMark, Mark, StatusListRow
 from passport_registry.store.rows import Duplicate
 from passport_shared.formats.freshness import STATEMENT_LIFETIME, STATEMENT_RENEWAL
 from passport_shared.formats.ids import new_id, random_token
@@ -43,8 +43,9 @@ class Due:
 
 async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> int:
     """Issue every mark that is due; return how many became current."""
+    enrolled = [entity for view in views for entity in view.entities.values() if entity.enrolled]
     async with ctx.db.read() as conn:
-        current = await marks.every_current(conn)
+        current = await marks.current_of(conn, [item.entity.entity_id for item in enrolled])
     key = await anchor.signing_key(ctx, anchor.FEDERATION)
     due = [item for view in views for item in _due(view, current, key.kid)]
     issued = 0
@@ -58,7 +59,7 @@ async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -
     return issued
 
 
-def _due(view: TrustView, current: dict[str, Mark], kid: str) -> Iterator[Due]:
+def _due(view: TrustView, current: Mapping[str, CurrentMark], kid: str) -> Iterator[Due]:
     for role, entity in view.entities.items():
         if not entity.enrolled:
             continue
@@ -82,6 +83,8 @@ async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple
     prepared = []
     async with ctx.db.write() as conn:
         await turn(conn)
+        # Counted once a batch: a list takes a batch more than it needs to, never more than it has.
+        list_id = (await _open_list(ctx, conn)).id
         for item in batch:
             entity_id = item.view.entity.entity_id
             await entities.hold(conn, entity_id)
@@ -94,12 +97,12 @@ async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple
                 content=item.content.as_claims(),
                 issued_at=now,
                 expires_at=now + STATEMENT_LIFETIME,
-                status_list_id="",
+                status_list_id=list_id,
                 status_idx=0,
                 status=VALID,
                 state="PREPARED",
             )
-            prepared.append((await _with_index(ctx, conn, mark), item))
+            prepared.append((await _with_index(conn, mark), item))
             standing = item.view.standing
             await entities.set_standing(
                 conn,
@@ -110,11 +113,10 @@ async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple
     return prepared
 
 
-async def _with_index(ctx: Context, conn: AsyncConnection, mark: Mark) -> Mark:
+async def _with_index(conn: AsyncConnection, mark: Mark) -> Mark:
     """Insert the mark under a random free index; the unique constraint decides whether it was free."""
     for _ in range(INDEX_DRAWS):
-        list_id = (await _open_list(ctx, conn)).id
-        drawn = Mark(**{**vars(mark), "status_list_id": list_id, "status_idx": marks.random_index()})
+        drawn = Mark(**{**vars(mark), "status_idx": marks.random_index()})
         try:
             await marks.prepare(conn, drawn)
         except Duplicate:

@@ -110,7 +110,7 @@ async def page(ctx: Context, *, after: str | None, limit: int, only: str | None)
     now = ctx.clock.now()
     async with ctx.db.read() as conn:
         rows = await store.page(conn, after=after, limit=limit, ods_code=only)
-        return [await standings.one(conn, row, now) for row in rows]
+        return await standings.of(conn, rows, now)
 
 
 async def change(

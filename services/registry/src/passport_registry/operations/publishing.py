@@ -62,11 +62,13 @@ async def publish_unleased(ctx: Context, turn: Turn = always) -> Publication | N
     """
     async with ctx.db.read() as conn:
         seen = await publications.changes(conn)
-        views = await standings.every(conn, ctx.clock.now())
-    await marks.renew(ctx, views, turn)
-    await statements.renew(ctx, views, turn)
+    await statements.renew_configuration(ctx, turn)
+    # A page of organisations at a time: neither memory nor a transaction grows with the network.
+    async for views in standings.every(ctx.db, ctx.clock.now()):
+        await marks.renew(ctx, views, turn)
+        await statements.renew(ctx, views, turn)
     failpoints.hit(failpoints.AFTER_STATEMENTS)
-    published = await snapshot.publish(ctx, views, turn)
+    published = await snapshot.publish(ctx, turn)
     failpoints.hit(failpoints.AFTER_SNAPSHOT)
     await directory.publish(ctx, turn)
     failpoints.hit(failpoints.AFTER_DIRECTORY)

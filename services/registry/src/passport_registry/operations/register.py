@@ -44,9 +44,8 @@ class RegisterEntry:
 
 async def public_register(ctx: Context) -> list[RegisterEntry]:
     """Return every organisation of the network, by name."""
-    async with ctx.db.read() as conn:
-        views = await standings.every(conn, ctx.clock.now())
-    return sorted((_entry(view) for view in views), key=lambda entry: (entry.name.casefold(), entry.ods_code))
+    found = [_entry(view) async for views in standings.every(ctx.db, ctx.clock.now()) for view in views]
+    return sorted(found, key=lambda entry: (entry.name.casefold(), entry.ods_code))
 
 
 def _entry(view: TrustView) -> RegisterEntry:

@@ -93,8 +93,8 @@ async def _material(ctx: Context, asked: Asked) -> tuple[Material, bool]:
     kinds = (*_COUNTED, *_COUNTED_APART) if asked.name is ReportName.R2 else _COUNTED
     now = ctx.clock.now()
     period = {"first": asked.first, "last": asked.last}
+    every = [_trust(view) async for views in standings.every(ctx.db, now) for view in views]
     async with ctx.db.read() as conn:
-        every = [_trust(view) for view in await standings.every(conn, now)]
         counts = await activity.counts(conn, kinds, **period, by=NEEDS[asked.name])
         timed = asked.name is ReportName.R4
         timings = await activity.timings(conn, PERCENTILES, **period) if timed else []

@@ -8,7 +8,7 @@ that no two manifests ever follow the same manifest, whoever publishes.
 from __future__ import annotations
 
 import hashlib
-import math
+import zlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -17,11 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from passport_registry.context import Context
 from passport_registry.operations import anchor, chain, failpoints
-from passport_registry.operations.standings import TrustView
 from passport_registry.operations.turn import Turn, always
 from passport_registry.store import agreements, marks, publications
 from passport_registry.store.agreements import Agreement
-from passport_registry.store.publications import Kind, Publication
+from passport_registry.store.publications import KeptPart, Kind, ListedEntity, Publication, Statement
 from passport_shared.formats import snapshot_manifest, status_list, strict
 from passport_shared.formats.freshness import (
     REGISTRY_STATUS_LIST_HTTP_MAX_AGE,
@@ -37,7 +36,9 @@ SNAPSHOT_DOCUMENT = "snapshot"
 AGGREGATION_DOCUMENT = "statuslists"
 STATUS_TTL = timedelta(seconds=300)
 PART_SERVED_FOR = timedelta(days=365)
-ENTITIES_PER_PART = 1_500
+# About 6 kB each: a part stays well below what readers take, and a change makes few bytes new.
+ENTITIES_PER_PART = 256
+MAX_SHARDS = 64
 
 
 def part_document(sha256: str) -> str:
@@ -50,21 +51,19 @@ def status_document(list_id: str) -> str:
     return f"statuslist/{list_id}"
 
 
-async def publish(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> Publication | None:
+async def publish(ctx: Context, turn: Turn = always) -> Publication | None:
     """Publish a manifest if anything it names has changed or an hour has passed; None if neither."""
     await _status_lists(ctx, turn)
-    parts = await _parts(ctx, views)
+    parts = await _parts(ctx)
     ca = await anchor.authority(ctx)
-    described = [
-        snapshot_manifest.build_part(name, body, base_uri=f"{ctx.anchor}/federation/parts")
-        for name, body in parts
-    ]
+    described = [_described(ctx, part) for part in parts]
     digest = hashlib.sha256(
         strict.canonical([[part.name, part.sha256] for part in described]) + ca.root_der + ca.issuing_der
     ).hexdigest()
     if not await chain.due(ctx, Kind.SNAPSHOT, digest, SNAPSHOT_RENEWAL):
         return None
-    await _keep_parts(ctx, parts)
+    if not await _keep_parts(ctx, parts):
+        return None
     failpoints.hit(failpoints.AFTER_PARTS)
     key = await anchor.signing_key(ctx, anchor.FEDERATION)
 
@@ -95,10 +94,15 @@ async def publish(ctx: Context, views: Sequence[TrustView], turn: Turn = always)
     )
 
 
+def _described(ctx: Context, part: KeptPart) -> snapshot_manifest.Part:
+    uri = f"{ctx.anchor}/federation/parts/{part.sha256}"
+    return snapshot_manifest.Part(name=part.name, uri=uri, sha256=part.sha256, bytes=part.bytes)
+
+
 async def _status_lists(ctx: Context, turn: Turn) -> None:
     """Sign every status list whose entries have changed, or that is due with the snapshot."""
     async with ctx.db.read() as conn:
-        rows = await marks.lists(conn)
+        rows = await marks.lists(conn, now=ctx.clock.now())
     for row in rows:
         async with ctx.db.read() as conn:
             entries = await marks.non_zero(conn, row.id)
@@ -150,50 +154,83 @@ async def _status_token(ctx: Context, row: marks.StatusListRow, entries: Sequenc
     )
 
 
-async def _parts(ctx: Context, views: Sequence[TrustView]) -> list[tuple[str, bytes]]:
-    """Return the parts as (name, bytes), the same bytes for the same content."""
+async def _parts(ctx: Context) -> list[KeptPart]:
+    """Return the parts, every one of them kept; the same content is the same part."""
     async with ctx.db.read() as conn:
-        statements = await publications.statements(conn)
-        current = await marks.every_current(conn)
-        rows = await marks.lists(conn)
+        rows = await marks.lists(conn, now=ctx.clock.now())
         agreed = await agreements.in_force(conn)
-    listed: list[dict[str, Any]] = []
-    for view in views:
-        for entity in view.entities.values():
-            mark, statement = current.get(entity.entity.entity_id), statements.get(entity.entity.entity_id)
-            if mark is None or mark.jwt is None or statement is None:
-                continue
-            listed.append(
-                {
-                    "entity_id": entity.entity.entity_id,
-                    "statement": statement.jwt,
-                    "trust_marks": [mark.jwt],
-                    "organisation": {
-                        "ods_code": view.organisation.ods_code,
-                        "name": view.organisation.name,
-                    },
-                }
-            )
     tokens = [(row.uri, await ctx.documents.get(status_document(row.id))) for row in rows]
     status = [{"uri": uri, "token": kept.body.decode("ascii")} for uri, kept in tokens if kept is not None]
     return [
-        *_entity_parts(statements[ctx.anchor].jwt, listed),
-        ("status", strict.dumps({"status_lists": status})),
-        ("types", strict.dumps({"types": type_hashes(ctx.vct_base)})),
-        ("agreements", strict.dumps({"agreements": [_agreement(item) for item in agreed]})),
+        *await _entity_parts(ctx),
+        await _kept(ctx, "status", strict.dumps({"status_lists": status})),
+        await _kept(ctx, "types", strict.dumps({"types": type_hashes(ctx.vct_base)})),
+        await _kept(ctx, "agreements", strict.dumps({"agreements": [_agreement(item) for item in agreed]})),
     ]
 
 
-def _entity_parts(configuration: str, listed: Sequence[dict[str, Any]]) -> list[tuple[str, bytes]]:
-    """Return the entities as one part or numbered shards; the first carries the anchor's configuration."""
-    shards = max(1, math.ceil(len(listed) / ENTITIES_PER_PART))
+async def _entity_parts(ctx: Context) -> list[KeptPart]:
+    """Return the entities as one part or numbered shards; the first carries the anchor's configuration.
+
+    An organisation stays in its shard whoever joins or leaves, and a shard is made again only when something
+    in it has changed: what a change costs everybody is one shard.
+    """
+    async with ctx.db.read() as conn:
+        listed = await publications.listed(conn)
+        configuration = await publications.statement(conn, ctx.anchor)
+    if configuration is None:
+        raise RuntimeError("the anchor has no entity configuration")
+    shards: list[list[ListedEntity]] = [[] for _ in range(_shards(len(listed)))]
+    for entity in listed:
+        shards[zlib.crc32(entity.ods_code.encode()) % len(shards)].append(entity)
+    sources = [
+        _source(number, shard, configuration if number == 0 else None) for number, shard in enumerate(shards)
+    ]
+    async with ctx.db.read() as conn:
+        known = await publications.parts_made_from(conn, sources)
     parts = []
-    for number in range(shards):
-        document: dict[str, Any] = {"trust_anchor": configuration} if number == 0 else {}
-        document["entities"] = list(listed[number * ENTITIES_PER_PART : (number + 1) * ENTITIES_PER_PART])
-        name = "entities" if shards == 1 else f"entities-{number + 1}"
-        parts.append((name, strict.dumps(document)))
+    for number, (shard, source) in enumerate(zip(shards, sources, strict=True)):
+        part = known.get(source)
+        if part is None:
+            name = "entities" if len(shards) == 1 else f"entities-{number + 1}"
+            body = await _shard(ctx, shard, configuration.jwt if number == 0 else None)
+            part = await _kept(ctx, name, body, source)
+        parts.append(part)
     return parts
+
+
+def _shards(entities: int) -> int:
+    """Return how many shards there are: doubled as the network grows, so that they seldom change."""
+    shards = 1
+    while shards < MAX_SHARDS and shards * ENTITIES_PER_PART < entities:
+        shards *= 2
+    return shards
+
+
+def _source(number: int, shard: Sequence[ListedEntity], configuration: Statement | None) -> str:
+    said: list[Any] = [number, len(shard)]
+    if configuration is not None:
+        said += [configuration.content_digest, configuration.issued_at.isoformat()]
+    for item in shard:
+        said.append([item.entity_id, item.name, item.jti, item.stated_digest, item.stated_at.isoformat()])
+    return hashlib.sha256(strict.canonical(said)).hexdigest()
+
+
+async def _shard(ctx: Context, shard: Sequence[ListedEntity], configuration: str | None) -> bytes:
+    async with ctx.db.read() as conn:
+        signed = await publications.signed(conn, [item.entity_id for item in shard])
+    document: dict[str, Any] = {} if configuration is None else {"trust_anchor": configuration}
+    document["entities"] = [
+        {
+            "entity_id": item.entity_id,
+            "statement": signed[item.entity_id][0],
+            "trust_marks": [signed[item.entity_id][1]],
+            "organisation": {"ods_code": item.ods_code, "name": item.name},
+        }
+        for item in shard
+        if item.entity_id in signed
+    ]
+    return strict.dumps(document)
 
 
 def type_document(kind: catalogue.CredentialType, vct_base: str) -> bytes:
@@ -230,22 +267,44 @@ def _day(value: date | None) -> str | None:
     return value.isoformat() if value is not None else None
 
 
-async def _keep_parts(ctx: Context, parts: Sequence[tuple[str, bytes]]) -> None:
-    """Keep the parts before the manifest that names them exists; forget those nobody can need any more."""
+async def _kept(ctx: Context, name: str, body: bytes, source: str | None = None) -> KeptPart:
+    """Keep a part's bytes before any manifest names them.
+
+    Raises:
+        ValueError: readers would refuse it for its size.
+    """
+    if len(body) > snapshot_manifest.MAX_PART_BYTES:
+        raise ValueError(f"part {name} has {len(body)} bytes, more than a reader takes")
+    part = KeptPart(
+        sha256=snapshot_manifest.part_name(body),
+        name=name,
+        bytes=len(body),
+        last_used_at=ctx.clock.now(),
+        source=source,
+    )
+    async with ctx.db.write() as conn:
+        if await publications.use_part(conn, part):
+            await ctx.documents.put(
+                part_document(part.sha256),
+                body,
+                media_type=snapshot_manifest.PART_MEDIA_TYPE,
+                version=1,
+                max_age=PART_SERVED_FOR,
+                conn=conn,
+            )
+    return part
+
+
+async def _keep_parts(ctx: Context, parts: Sequence[KeptPart]) -> bool:
+    """Go on keeping what a manifest is about to name, and forget what nobody can need any more.
+
+    False if one of the parts is gone: another publisher forgot it, and the next look makes it again.
+    """
     now = ctx.clock.now()
-    for name, body in parts:
-        sha256 = snapshot_manifest.part_name(body)
-        kept = publications.KeptPart(sha256=sha256, name=name, bytes=len(body), last_used_at=now)
-        async with ctx.db.write() as conn:
-            if await publications.use_part(conn, kept):
-                await ctx.documents.put(
-                    part_document(sha256),
-                    body,
-                    media_type=snapshot_manifest.PART_MEDIA_TYPE,
-                    version=1,
-                    max_age=PART_SERVED_FOR,
-                    conn=conn,
-                )
+    hashes = {part.sha256 for part in parts}
+    async with ctx.db.write() as conn:
+        if await publications.use_parts(conn, hashes, now) != len(hashes):
+            return False
     since = now - SNAPSHOT_LIFETIME
     async with ctx.db.read() as conn:
         unused = await publications.unused_parts(conn, since=since)
@@ -254,3 +313,4 @@ async def _keep_parts(ctx: Context, parts: Sequence[tuple[str, bytes]]) -> None:
         async with ctx.db.write() as conn:
             if await publications.forget_part(conn, part.sha256, unused_since=since):
                 await ctx.documents.delete(part_document(part.sha256), conn=conn)
+    return True

@@ -5,7 +5,7 @@ Used by publishing, by the public register and by the management views: one deri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,9 @@ from passport_registry.store.authorisations import Authorisation
 from passport_registry.store.entities import Certificate, Entity
 from passport_registry.store.organisations import Organisation
 from passport_shared.formats import trust_mark
+from passport_shared.service.db import Database
+
+PAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,34 +180,39 @@ def trust_view(
 
 async def one(conn: AsyncConnection, organisation: Organisation, now: datetime) -> TrustView:
     """Return one organisation's view."""
-    recorded = await organisations.steps(conn, organisation.ods_code)
-    held = [
-        (
-            entity,
-            await entities.certificates(conn, entity_id=entity.entity_id),
-            await authorisations.granted(conn, entity.entity_id),
-        )
-        for entity in await entities.of_organisation(conn, organisation.ods_code)
-    ]
-    return trust_view(organisation, {step: item.record for step, item in recorded.items()}, held, now)
+    return (await of(conn, [organisation], now))[0]
 
 
-async def every(conn: AsyncConnection, now: datetime) -> list[TrustView]:
-    """Return the view of every organisation, by ODS code, with a handful of queries."""
-    steps = await organisations.every_step(conn)
+async def of(conn: AsyncConnection, those: Sequence[Organisation], now: datetime) -> list[TrustView]:
+    """Return the views of these organisations, in their order, with a handful of queries."""
+    codes = [organisation.ods_code for organisation in those]
+    steps = await organisations.steps_of(conn, codes)
+    found = await entities.of_organisations(conn, codes)
+    entity_ids = [entity.entity_id for entity in found]
     certificates: dict[str, list[Certificate]] = {}
-    for certificate in await entities.certificates(conn):
+    for certificate in await entities.certificates(conn, entity_ids=entity_ids):
         certificates.setdefault(certificate.entity_id, []).append(certificate)
     granted: dict[str, list[Authorisation]] = {}
-    for item in await authorisations.granted(conn):
+    for item in await authorisations.granted(conn, entity_ids):
         granted.setdefault(item.entity_id, []).append(item)
     held: dict[str, list[tuple[Entity, Sequence[Certificate], Sequence[Authorisation]]]] = {}
-    for entity in await entities.every(conn):
+    for entity in found:
         own = (entity, certificates.get(entity.entity_id, ()), granted.get(entity.entity_id, ()))
         held.setdefault(entity.ods_code, []).append(own)
     return [
-        trust_view(
-            organisation, steps.get(organisation.ods_code, {}), held.get(organisation.ods_code, ()), now
-        )
-        for organisation in await organisations.page(conn, after=None, limit=None)
+        trust_view(item, steps.get(item.ods_code, {}), held.get(item.ods_code, ()), now) for item in those
     ]
+
+
+async def every(db: Database, now: datetime) -> AsyncIterator[list[TrustView]]:
+    """Give the views of all organisations, a page at a time by ODS code: nobody holds a whole network."""
+    after: str | None = None
+    while True:
+        async with db.read() as conn:
+            page = await organisations.page(conn, after=after, limit=PAGE)
+            views = await of(conn, page, now)
+        if views:
+            yield views
+        if len(page) < PAGE:
+            return
+        after = page[-1].ods_code

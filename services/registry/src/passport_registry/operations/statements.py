@@ -16,7 +16,7 @@ from passport_registry.operations.standings import EntityView, TrustView
 from passport_registry.operations.turn import Turn, always
 from passport_registry.rules.entities import Role
 from passport_registry.store import publications
-from passport_registry.store.publications import Statement
+from passport_registry.store.publications import StatedDigest, Statement
 from passport_shared.formats import federation
 from passport_shared.formats.freshness import STATEMENT_LIFETIME, STATEMENT_RENEWAL
 from passport_shared.formats.jose import PublicKey, SigningKey
@@ -27,20 +27,27 @@ FETCH_PATH = "/federation/fetch"
 
 
 async def renew(ctx: Context, views: Sequence[TrustView], turn: Turn = always) -> int:
-    """Sign every statement that has changed or is due; return how many."""
+    """Sign every statement about these organisations' entities that has changed or is due; how many."""
+    enrolled = [(role, entity) for view in views for role, entity in view.entities.items() if entity.enrolled]
     async with ctx.db.read() as conn:
-        kept = await publications.statements(conn)
+        kept = await publications.stated(conn, [entity.entity.entity_id for _, entity in enrolled])
     key = await anchor.signing_key(ctx, anchor.FEDERATION)
-    signed = []
-    configuration = await _configuration(ctx, kept.get(ctx.anchor), key)
-    if configuration is not None:
-        signed.append(configuration)
-    for view in views:
-        for role, entity in view.entities.items():
-            if entity.enrolled:
-                statement = _subordinate(ctx, role, entity, kept.get(entity.entity.entity_id), key)
-                if statement is not None:
-                    signed.append(statement)
+    made = [
+        _subordinate(ctx, role, entity, kept.get(entity.entity.entity_id), key) for role, entity in enrolled
+    ]
+    return await _store(ctx, [item for item in made if item is not None], turn)
+
+
+async def renew_configuration(ctx: Context, turn: Turn = always) -> int:
+    """Sign the anchor's own entity configuration if it has changed or is due; how many: one or none."""
+    async with ctx.db.read() as conn:
+        kept = await publications.stated(conn, [ctx.anchor])
+    key = await anchor.signing_key(ctx, anchor.FEDERATION)
+    made = await _configuration(ctx, kept.get(ctx.anchor), key)
+    return await _store(ctx, [made] if made is not None else [], turn)
+
+
+async def _store(ctx: Context, signed: Sequence[Statement], turn: Turn) -> int:
     if signed:
         async with ctx.db.write() as conn:
             await turn(conn)
@@ -53,13 +60,13 @@ def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(dict(content))).hexdigest()
 
 
-def _current(ctx: Context, kept: Statement | None, digest: str) -> bool:
+def _current(ctx: Context, kept: StatedDigest | None, digest: str) -> bool:
     if kept is None or kept.content_digest != digest:
         return False
     return ctx.clock.now() - kept.issued_at < STATEMENT_RENEWAL
 
 
-async def _configuration(ctx: Context, kept: Statement | None, key: SigningKey) -> Statement | None:
+async def _configuration(ctx: Context, kept: StatedDigest | None, key: SigningKey) -> Statement | None:
     """Sign the anchor's entity configuration if it is due."""
     status = (await ctx.keys.published(anchor.STATUS))[0].public
     directory = (await ctx.keys.published(anchor.CLIENT_DIRECTORY))[0].public
@@ -100,7 +107,7 @@ async def _configuration(ctx: Context, kept: Statement | None, key: SigningKey) 
 
 
 def _subordinate(
-    ctx: Context, role: Role, view: EntityView, kept: Statement | None, key: SigningKey
+    ctx: Context, role: Role, view: EntityView, kept: StatedDigest | None, key: SigningKey
 ) -> Statement | None:
     """Sign the statement about one entity if it is due."""
     entity = view.entity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,12 +65,10 @@ async def page(
     return await many(conn, query, Authorisation)
 
 
-async def granted(conn: AsyncConnection, entity_id: str | None = None) -> list[Authorisation]:
-    """Return every authorisation in force or withdrawn after it was: a mark still names both."""
-    query = select(_T).where(_T.c.approved_at.is_not(None)).order_by(_T.c.id)
-    if entity_id is not None:
-        query = query.where(_T.c.entity_id == entity_id)
-    return await many(conn, query, Authorisation)
+async def granted(conn: AsyncConnection, entity_ids: Collection[str]) -> list[Authorisation]:
+    """Return what these entities have or had granted: a mark names both what is in force and what was."""
+    query = select(_T).where(_T.c.approved_at.is_not(None), _T.c.entity_id.in_(entity_ids))
+    return await many(conn, query.order_by(_T.c.id), Authorisation)
 
 
 async def approve(

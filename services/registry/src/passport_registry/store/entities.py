@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +15,7 @@ from passport_registry.store import tables
 from passport_registry.store.rows import Duplicate, many, one
 from passport_shared.formats.trust_mark import PinState
 from passport_shared.service.db import is_unique_violation
+from passport_shared.service.once import insert_once
 
 _E = tables.entities
 _K = tables.enrolment_codes
@@ -108,9 +109,16 @@ async def of_organisation(conn: AsyncConnection, ods_code: str) -> list[Entity]:
     return await many(conn, select(_E).where(_E.c.ods_code == ods_code).order_by(_E.c.role), Entity)
 
 
-async def every(conn: AsyncConnection) -> list[Entity]:
-    """Return all entities by EID."""
-    return await many(conn, select(_E).order_by(_E.c.entity_id), Entity)
+async def of_organisations(conn: AsyncConnection, codes: Collection[str]) -> list[Entity]:
+    """Return the entities of these organisations by EID."""
+    return await many(conn, select(_E).where(_E.c.ods_code.in_(codes)).order_by(_E.c.entity_id), Entity)
+
+
+async def stated(conn: AsyncConnection, roles: Collection[str]) -> list[str]:
+    """Return the EIDs of the entities with these roles about which the anchor states something."""
+    said = tables.statements.c.sub == _E.c.entity_id
+    query = select(_E.c.entity_id).where(_E.c.role.in_(roles), exists().where(said))
+    return list((await conn.execute(query.order_by(_E.c.entity_id))).scalars())
 
 
 async def change(conn: AsyncConnection, entity_id: str, values: Mapping[str, Any]) -> None:
@@ -164,6 +172,16 @@ async def add_code(conn: AsyncConnection, code: EnrolmentCode) -> None:
 async def code_by_hmac(conn: AsyncConnection, code_hmac: str) -> EnrolmentCode | None:
     """Return the enrolment code with this HMAC."""
     return await one(conn, select(_K).where(_K.c.code_hmac == code_hmac), EnrolmentCode)
+
+
+async def renewal(conn: AsyncConnection, row: EnrolmentCode) -> EnrolmentCode:
+    """Insert the row of a renewal, or take the one there is: with a new life while it has not been used."""
+    if await insert_once(conn, _K, vars(row)):
+        return row
+    waiting = update(_K).where(_K.c.code_hmac == row.code_hmac, _K.c.used_at.is_(None))
+    await conn.execute(waiting.values(expires_at=row.expires_at))
+    kept = await code_by_hmac(conn, row.code_hmac)
+    return kept or row
 
 
 async def use_code(
@@ -252,12 +270,18 @@ async def compromise_certificate(conn: AsyncConnection, serial: str, *, reason: 
 
 
 async def certificates(
-    conn: AsyncConnection, *, entity_id: str | None = None, enrolment_id: str | None = None
+    conn: AsyncConnection,
+    *,
+    entity_id: str | None = None,
+    enrolment_id: str | None = None,
+    entity_ids: Collection[str] | None = None,
 ) -> list[Certificate]:
     """Return leaves, reserved ones among them, oldest first."""
     query = select(_C).order_by(_C.c.not_before, _C.c.use, _C.c.serial)
     if entity_id is not None:
         query = query.where(_C.c.entity_id == entity_id)
+    if entity_ids is not None:
+        query = query.where(_C.c.entity_id.in_(entity_ids))
     if enrolment_id is not None:
         query = query.where(_C.c.enrolment_id == enrolment_id)
     return await many(conn, query, Certificate)

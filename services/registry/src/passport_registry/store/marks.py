@@ -6,12 +6,12 @@ A mark's `status` column is the one place of its standing: the status endpoint a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -84,9 +84,14 @@ async def mark_full(conn: AsyncConnection, list_id: str) -> None:
     await conn.execute(update(_L).where(_L.c.id == list_id).values(full=True))
 
 
-async def lists(conn: AsyncConnection) -> list[StatusListRow]:
-    """Return every status list, oldest first."""
-    return await many(conn, select(_L).order_by(_L.c.created_at, _L.c.id), StatusListRow)
+async def lists(conn: AsyncConnection, *, now: datetime) -> list[StatusListRow]:
+    """Return the status lists that anybody may still ask about, oldest first.
+
+    A list is left behind once it takes no more marks and the last of those on it has expired.
+    """
+    living = exists().where(_M.c.status_list_id == _L.c.id, _M.c.expires_at > now)
+    query = select(_L).where(or_(_L.c.full.is_(False), living))
+    return await many(conn, query.order_by(_L.c.created_at, _L.c.id), StatusListRow)
 
 
 async def get_list(conn: AsyncConnection, list_id: str) -> StatusListRow | None:
@@ -176,10 +181,20 @@ async def current(conn: AsyncConnection, entity_id: str) -> Mark | None:
     return await one(conn, select(_M).where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT"), Mark)
 
 
-async def every_current(conn: AsyncConnection) -> dict[str, Mark]:
-    """Return all current marks by entity."""
-    marks = await many(conn, select(_M).where(_M.c.state == "CURRENT"), Mark)
-    return {mark.entity_id: mark for mark in marks}
+@dataclass(frozen=True, kw_only=True)
+class CurrentMark:
+    """What of an entity's current mark tells whether it is due."""
+
+    entity_id: str
+    content_digest: str
+    issued_at: datetime
+
+
+async def current_of(conn: AsyncConnection, entity_ids: Collection[str]) -> dict[str, CurrentMark]:
+    """Return the current marks of these entities, by entity."""
+    columns = [_M.c[field.name] for field in fields(CurrentMark)]
+    query = select(*columns).where(_M.c.state == "CURRENT", _M.c.entity_id.in_(entity_ids))
+    return {mark.entity_id: mark for mark in await many(conn, query, CurrentMark)}
 
 
 async def by_jti(conn: AsyncConnection, jti: str) -> Mark | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,10 +115,10 @@ async def steps(conn: AsyncConnection, ods_code: str) -> dict[Step, RecordedStep
     return {recorded.record.step: recorded for recorded in (_recorded(dict(row._mapping)) for row in rows)}
 
 
-async def every_step(conn: AsyncConnection) -> dict[str, dict[Step, StepRecord]]:
-    """Return the recorded steps of all organisations, by ODS code."""
+async def steps_of(conn: AsyncConnection, codes: Collection[str]) -> dict[str, dict[Step, StepRecord]]:
+    """Return the recorded steps of these organisations, by ODS code."""
     found: dict[str, dict[Step, StepRecord]] = {}
-    for row in await conn.execute(select(_S)):
+    for row in await conn.execute(select(_S).where(_S.c.ods_code.in_(codes))):
         recorded = _recorded(dict(row._mapping))
         found.setdefault(row.ods_code, {})[recorded.record.step] = recorded.record
     return found

@@ -6,11 +6,12 @@ follows exactly one other. The bytes served are cached documents; here is what n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,9 @@ _S = tables.statements
 _P = tables.publications
 _Q = tables.parts
 _C = tables.changes
+_E = tables.entities
+_O = tables.organisations
+_M = tables.trust_marks
 
 
 class Kind(StrEnum):
@@ -66,6 +70,8 @@ class KeptPart:
     name: str
     bytes: int
     last_used_at: datetime
+    # Of what it was made from: the same content gives the same part, without making it again.
+    source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +89,63 @@ async def statement(conn: AsyncConnection, sub: str) -> Statement | None:
     return await one(conn, select(_S).where(_S.c.sub == sub), Statement)
 
 
-async def statements(conn: AsyncConnection) -> dict[str, Statement]:
-    """Return every statement by subject."""
-    return {item.sub: item for item in await many(conn, select(_S), Statement)}
+@dataclass(frozen=True, kw_only=True)
+class StatedDigest:
+    """What of a statement tells whether it is due."""
+
+    sub: str
+    content_digest: str
+    issued_at: datetime
+
+
+async def stated(conn: AsyncConnection, subs: Collection[str]) -> dict[str, StatedDigest]:
+    """Return what the statements about these subjects were made from, by subject."""
+    columns = [_S.c[field.name] for field in fields(StatedDigest)]
+    found = await many(conn, select(*columns).where(_S.c.sub.in_(subs)), StatedDigest)
+    return {item.sub: item for item in found}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedEntity:
+    """An entity that snapshots list, and what tells one state of it from another."""
+
+    entity_id: str
+    ods_code: str
+    name: str
+    jti: str
+    stated_digest: str
+    stated_at: datetime
+
+
+_LISTED = (
+    select(
+        _E.c.entity_id,
+        _E.c.ods_code,
+        _O.c.name,
+        _M.c.jti,
+        _S.c.content_digest.label("stated_digest"),
+        _S.c.issued_at.label("stated_at"),
+    )
+    .join(_O, _O.c.ods_code == _E.c.ods_code)
+    .join(_M, and_(_M.c.entity_id == _E.c.entity_id, _M.c.state == "CURRENT", _M.c.jwt.is_not(None)))
+    .join(_S, _S.c.sub == _E.c.entity_id)
+    .order_by(_E.c.ods_code, _E.c.entity_id)
+)
+
+
+async def listed(conn: AsyncConnection) -> list[ListedEntity]:
+    """Return every entity that has a statement and a mark, by organisation."""
+    return await many(conn, _LISTED, ListedEntity)
+
+
+async def signed(conn: AsyncConnection, entity_ids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return (statement, mark) of these entities, by entity."""
+    query = (
+        select(_S.c.sub, _S.c.jwt.label("statement"), _M.c.jwt.label("mark"))
+        .join(_M, and_(_M.c.entity_id == _S.c.sub, _M.c.state == "CURRENT"))
+        .where(_S.c.sub.in_(entity_ids))
+    )
+    return {row.sub: (row.statement, row.mark) for row in await conn.execute(query)}
 
 
 async def store_statement(conn: AsyncConnection, item: Statement) -> None:
@@ -181,8 +241,21 @@ async def use_part(conn: AsyncConnection, kept: KeptPart) -> bool:
     """Note that a part is in use; True if it was not kept before."""
     if await insert_once(conn, _Q, vars(kept)):
         return True
-    await conn.execute(update(_Q).where(_Q.c.sha256 == kept.sha256).values(last_used_at=kept.last_used_at))
+    noted = {"last_used_at": kept.last_used_at, "source": kept.source, "name": kept.name}
+    await conn.execute(update(_Q).where(_Q.c.sha256 == kept.sha256).values(noted))
     return False
+
+
+async def use_parts(conn: AsyncConnection, hashes: Collection[str], now: datetime) -> int:
+    """Note that parts that are kept are in use; how many of them are kept."""
+    used = await conn.execute(update(_Q).where(_Q.c.sha256.in_(sorted(hashes))).values(last_used_at=now))
+    return int(used.rowcount)
+
+
+async def parts_made_from(conn: AsyncConnection, sources: Collection[str]) -> dict[str, KeptPart]:
+    """Return parts that are kept, by what they were made from."""
+    found = await many(conn, select(_Q).where(_Q.c.source.in_(sources)), KeptPart)
+    return {part.source: part for part in found if part.source is not None}
 
 
 async def unused_parts(conn: AsyncConnection, *, since: datetime) -> list[KeptPart]:

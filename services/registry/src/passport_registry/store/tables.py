@@ -283,6 +283,9 @@ parts = Table(
     Column("name", Text, nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("last_used_at", UtcDateTime, nullable=False),
+    # Of what it was made from, where making it costs something.
+    Column("source", Text),
+    Index("ix_parts_source", "source"),
 )
 
 # One row: counts changes that must be published, and how far publishing has come.
