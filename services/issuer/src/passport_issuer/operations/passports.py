@@ -199,12 +199,7 @@ async def list_credentials(
     """A page of the trust's credentials, each with its passport."""
     async with ctx.db.read() as conn:
         found, following = await credentials.list_credentials(conn, tenant.ods, page, staff_id=staff_id)
-        owners: dict[str, Passport] = {}
-        for credential in found:
-            if credential.passport_id not in owners:
-                owner = await passports.get_passport(conn, tenant.ods, credential.passport_id)
-                assert owner is not None  # noqa: S101 - a foreign key says so
-                owners[credential.passport_id] = owner
+        owners = await passports.by_ids(conn, {credential.passport_id for credential in found})
     return [(credential, owners[credential.passport_id]) for credential in found], following
 
 

@@ -111,7 +111,7 @@ async def publish_due(ctx: Context) -> int:
             break
         after = rows[-1].id
     async with ctx.db.read() as conn:
-        # A page at a time: after a night's rest all are due at once, and what changes meanwhile must not wait.
+        # A page at a time: after an outage all are due at once, and what changes meanwhile must not wait.
         old = await store.aged(conn, published_before=now - RENEW_AFTER, limit=PAGE)
     return count + await _publish_each(ctx, old)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import PassportState, ReasonCode
 from passport_issuer.store import tables as t
-from passport_issuer.store.rows import as_row, one
+from passport_issuer.store.rows import as_row, many, one
 from passport_shared.service.once import insert_once
 
 
@@ -55,6 +56,12 @@ async def get_passport(conn: AsyncConnection, ods: str, passport_id: str) -> Pas
     """A passport by its id."""
     query = select(t.passports).where(t.passports.c.ods == ods, t.passports.c.id == passport_id)
     return await one(conn, query, Passport)
+
+
+async def by_ids(conn: AsyncConnection, passport_ids: Collection[str]) -> dict[str, Passport]:
+    """Passports by their ids; the caller knows whose they are."""
+    query = select(t.passports).where(t.passports.c.id.in_(sorted(passport_ids)))
+    return {passport.id: passport for passport in await many(conn, query, Passport)}
 
 
 async def change_state(
