@@ -117,3 +117,44 @@ def test_derived_secrets_differ_by_purpose_and_root() -> None:
     assert len(found) == 6
     assert all(len(secret) == 32 for secret in found)
     assert derive(b"a" * 32, "nonce") == derive(b"a" * 32, "nonce")
+
+
+OTHER = bytes(range(32, 64))
+
+
+def test_a_file_of_several_keys_wraps_with_the_first_and_opens_with_all(tmp_path: Path) -> None:
+    old = Kek.load(kek_file(tmp_path, b64url_encode(KEY).encode()))
+    before = old.wrap(b"secret", context="c")
+    one, two = b64url_encode(KEY), f"2 {b64url_encode(OTHER)}"
+    # First the next key only opens, then it wraps; at every step all replicas open everything.
+    reading = Kek.load(kek_file(tmp_path, f"{one}\n{two}\n".encode()))
+    writing = Kek.load(kek_file(tmp_path, f"{two}\n{one}\n".encode()))
+    after = writing.wrap(b"secret", context="c")
+    assert (reading.version, writing.version) == (1, 2)
+    for kek in (reading, writing):
+        assert [kek.unwrap(wrapped, context="c") for wrapped in (before, after)] == [b"secret", b"secret"]
+    assert writing.wrapped_by_first(after, context="c")
+    assert not writing.wrapped_by_first(before, context="c")
+    with pytest.raises(KekError):
+        old.unwrap(after, context="c")
+    done = Kek.load(kek_file(tmp_path, two.encode()))
+    assert done.unwrap(after, context="c") == b"secret"
+    with pytest.raises(KekError):
+        done.unwrap(before, context="c")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b64url_encode(KEY), b64url_encode(OTHER)],
+        [f"1 {b64url_encode(KEY)}", b64url_encode(OTHER)],
+        [f"x {b64url_encode(KEY)}"],
+        [f"-1 {b64url_encode(KEY)}"],
+        [f"99999999 {b64url_encode(KEY)}"],
+        [f"{number} {b64url_encode(bytes([number, *range(31)]))}" for number in range(1, 6)],
+    ],
+    ids=["same version", "same version said", "no number", "negative", "too large", "too many"],
+)
+def test_files_of_several_keys_that_are_none(tmp_path: Path, lines: list[str]) -> None:
+    with pytest.raises(KekError):
+        Kek.load(kek_file(tmp_path, "\n".join(lines).encode()))

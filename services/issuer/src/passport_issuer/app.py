@@ -75,16 +75,18 @@ from passport_shared.service.holder_sessions import HolderSessions
 from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import JobQueue, Leases, Periodic, Runner
+from passport_shared.service.key_rolling import TENANT_ROLLS, KeyRolling
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.measuring import States, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages, stylesheet_routes
 from passport_shared.service.registry_watch import RegistryWatch
+from passport_shared.service.renewals import Renewals
 from passport_shared.service.server import CannotServe
 from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
-from passport_shared.service.tenancy import Tenants
+from passport_shared.service.tenancy import Pins, Tenants, pinned
 from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 
@@ -100,6 +102,8 @@ SWEEP_EVERY = timedelta(seconds=30)
 RELEASES_EVERY = timedelta(seconds=15)
 PLACEMENTS_EVERY = timedelta(seconds=60)
 PURGE_EVERY = timedelta(minutes=10)
+CERTIFICATES_EVERY = timedelta(hours=1)
+KEYS_EVERY = timedelta(minutes=1)
 WORKFORCE_EVERY = timedelta(seconds=2)
 NOTICES_EVERY = timedelta(minutes=1)
 RENEWALS_EVERY = timedelta(hours=1)
@@ -172,8 +176,10 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
         role=EntityRole.ISSUER,
         public_url=settings.public_url,
         registry=trust_file.entity_id,
+        registry_url=settings.registry_url or trust_file.entity_id,
         metadata=lambda tenant: entity_metadata(trust_file.vct_base, tenant),
         mark=lambda entity_id: current_mark(snapshots, clock.now(), entity_id),
+        pins=lambda entity_id: _pins(snapshots, clock, entity_id),
     )
     return Context(
         public_url=settings.public_url,
@@ -230,6 +236,10 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
     )
 
 
+async def _pins(snapshots: SnapshotKeeper, clock: Clock, entity_id: str) -> Pins | None:
+    return pinned(await snapshots.latest(), entity_id, clock.now())
+
+
 async def close_context(ctx: Context) -> None:
     """Close what a context holds."""
     await ctx.outbound.close()
@@ -248,6 +258,11 @@ def service_tables() -> ServiceTables:
         documents=tables.documents,
         tenants=tables.tenants,
     )
+
+
+def renewals_of(ctx: Context) -> Renewals:
+    """Renews the certificates of this service's tenants."""
+    return Renewals(ctx.tenants, ctx.keys, ctx.clock, ctx.outbound, registry_url=ctx.tenants.registry_url)
 
 
 def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
@@ -380,6 +395,8 @@ def _periodics(
         Periodic(name="renewals", every=RENEWALS_EVERY, run=lambda: renewals.announce(ctx)),
         Periodic(name="placement.ends", every=RENEWALS_EVERY, run=lambda: placement_ends.announce(ctx)),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
+        Periodic(name="certificates", every=CERTIFICATES_EVERY, run=renewals_of(ctx).run),
+        Periodic(name="keys", every=KEYS_EVERY, run=KeyRolling(ctx.keys, ctx.clock, TENANT_ROLLS).run),
     ]
 
 

@@ -23,6 +23,7 @@ from passport_shared.service.cli import CommandFailed, ServiceProgram
 from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
 from passport_shared.service.doctor import HealthPlan
+from passport_shared.service.key_rolling import TENANT_ROLLS, Rollable, key_commands
 from passport_shared.service.keys import KekError
 from passport_shared.service.tenancy import Tenant
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
@@ -52,6 +53,19 @@ async def opened(settings: IssuerSettings) -> AsyncIterator[Enrolling]:
         await close_context(ctx)
 
 
+@asynccontextmanager
+async def with_keys(settings: IssuerSettings) -> AsyncIterator[Rollable]:
+    """Open the keys beside a service that may be running."""
+    try:
+        ctx = await open_context(settings, Parts(clock=clock_of(settings.clock_file)), shared=True)
+    except KekError as error:
+        raise CommandFailed(str(error)) from None
+    try:
+        yield Rollable(keys=ctx.keys, clock=ctx.clock, rewrap=ctx.keys.rewrap)
+    finally:
+        await close_context(ctx)
+
+
 HEALTH = HealthPlan(
     service=SERVICE,
     package=PACKAGE,
@@ -66,6 +80,6 @@ PROGRAM: ServiceProgram[IssuerSettings] = ServiceProgram(
     settings=IssuerSettings,
     metadata=tables.metadata,
     build=build,
-    commands=(*tenant_commands(opened), *client_commands(opened)),
+    commands=(*tenant_commands(opened), *client_commands(opened), *key_commands(with_keys, TENANT_ROLLS)),
     health=HEALTH,
 )

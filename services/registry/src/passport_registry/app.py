@@ -53,6 +53,7 @@ from passport_shared.service.doctor import ServiceTables
 from passport_shared.service.documents import CachedDocuments
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import Leases, Periodic, Runner
+from passport_shared.service.key_rolling import REGISTRY_ROLLS, KeyRolling
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.measuring import States, shared_measure
@@ -69,6 +70,7 @@ DESCRIPTION = (
     "issue or ask for what. It holds no staff member's data."
 )
 PURGE_EVERY = timedelta(minutes=10)
+KEYS_EVERY = timedelta(minutes=1)
 BODY_LIMITS = {"/api/v1/activity/imports": 1_048_576, "/api/v1/activity/events": MAX_EVENT_BYTES}
 
 
@@ -239,6 +241,7 @@ def _periodics(ctx: Context, authenticator: Authenticator) -> list[Periodic]:
         ),
         Periodic(name="seal", every=timedelta(seconds=1), run=seal),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
+        Periodic(name="keys", every=KEYS_EVERY, run=KeyRolling(ctx.keys, ctx.clock, REGISTRY_ROLLS).run),
     ]
 
 

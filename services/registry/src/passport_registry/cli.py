@@ -33,6 +33,7 @@ from passport_shared.service.auth import Actor
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.clock import clock_of
 from passport_shared.service.doctor import HealthPlan
+from passport_shared.service.key_rolling import REGISTRY_ROLLS, Rollable, key_commands
 from passport_shared.service.keys import KekError
 from passport_shared.service.problems import PassportError
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
@@ -327,6 +328,14 @@ COMMANDS = (
     ),
 )
 
+
+@asynccontextmanager
+async def with_keys(settings: RegistrySettings) -> AsyncIterator[Rollable]:
+    """Open the keys beside a service that may be running."""
+    async with opened(settings) as ctx:
+        yield Rollable(keys=ctx.keys, clock=ctx.clock, rewrap=ctx.keys.rewrap)
+
+
 HEALTH = HealthPlan(
     service=app.SERVICE,
     package=app.PACKAGE,
@@ -341,6 +350,6 @@ PROGRAM = ServiceProgram(
     settings=RegistrySettings,
     metadata=tables.metadata,
     build=app.build,
-    commands=COMMANDS,
+    commands=(*COMMANDS, *key_commands(with_keys, REGISTRY_ROLLS)),
     health=HEALTH,
 )

@@ -41,6 +41,7 @@ __all__ = [
     "NotInitialised",
     "PreconditionFailed",
     "PreconditionRequired",
+    "RenewalRefused",
     "SecondPersonNeeded",
     "SignatureRefused",
     "TooManyRequests",
@@ -53,6 +54,16 @@ _EXISTS = Problem(
     title="Something with this identifier exists",
     status=409,
     explanation="The identifier is taken. Read what is there; change it instead of adding it again.",
+)
+_RENEWAL_REFUSED = Problem(
+    slug="renewal_refused",
+    title="The renewal is not accepted",
+    status=403,
+    who_can_fix=WhoCanFix.REGISTRY_OPERATOR,
+    explanation=(
+        "The entity is not enrolled, is suspended for integrity, or did not sign the request with a"
+        " federation key the registry knows of it. The registry operator makes a new enrolment code."
+    ),
 )
 _CODE_REFUSED = Problem(
     slug="enrolment_code_refused",
@@ -138,6 +149,7 @@ _NOT_INITIALISED = Problem(
 PROBLEMS: tuple[Problem, ...] = (
     _EXISTS,
     _CODE_REFUSED,
+    _RENEWAL_REFUSED,
     _KEYS_CONFLICT,
     _HOST_KEYS_DIFFER,
     _HOST_NOT_REACHABLE,
@@ -160,6 +172,13 @@ class EnrolmentCodeRefused(PassportError):
 
     def __init__(self) -> None:
         super().__init__(_CODE_REFUSED, "The enrolment code is unknown or no longer valid.", field="/code")
+
+
+class RenewalRefused(PassportError):
+    """403: this entity may not renew its keys by itself; which reason it is is nobody's business."""
+
+    def __init__(self) -> None:
+        super().__init__(_RENEWAL_REFUSED, "The entity cannot renew its keys by itself: enrol with a code.")
 
 
 class EnrolmentKeysConflict(PassportError):

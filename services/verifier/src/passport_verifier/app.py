@@ -36,12 +36,14 @@ from passport_shared.service.hr_users import HrUsers, KnownClients
 from passport_shared.service.idempotency import Idempotency
 from passport_shared.service.jobs import JobHandler, JobQueue, Leases, Periodic, Runner
 from passport_shared.service.kek import Kek
+from passport_shared.service.key_rolling import TENANT_ROLLS, KeyRolling
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.measuring import States, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages
 from passport_shared.service.registry_watch import RegistryWatch
+from passport_shared.service.renewals import Renewals
 from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
@@ -89,6 +91,8 @@ DESCRIPTION = (
     "day, and if not, what is missing and who can put it right."
 )
 PURGE_EVERY = timedelta(minutes=10)
+CERTIFICATES_EVERY = timedelta(hours=1)
+KEYS_EVERY = timedelta(minutes=1)
 EVENTS_EVERY = timedelta(seconds=1)
 EVENTS_KEPT = timedelta(days=400)
 STATUS_EVERY = timedelta(seconds=2)
@@ -185,6 +189,7 @@ def open_context(settings: VerifierSettings, parts: Parts, *, shared: bool = Fal
             role=EntityRole.VERIFIER,
             public_url=settings.public_url,
             registry=trust_file.entity_id,
+            registry_url=settings.registry_url or trust_file.entity_id,
             metadata=tenant_metadata,
             mark=lambda entity_id: _mark(snapshots, clock, entity_id),
             pins=lambda entity_id: _pins(snapshots, clock, entity_id),
@@ -251,6 +256,11 @@ def service_tables() -> ServiceTables:
         documents=tables.documents,
         tenants=tables.tenants,
     )
+
+
+def renewals_of(ctx: Context) -> Renewals:
+    """Renews the certificates of this service's tenants."""
+    return Renewals(ctx.tenants, ctx.keys, ctx.clock, ctx.outbound, registry_url=ctx.tenants.registry_url)
 
 
 def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
@@ -378,6 +388,8 @@ def _periodics(ctx: Context, authenticator: Authenticator, watch: RegistryWatch)
         Periodic(name="seal", every=timedelta(seconds=1), run=chain.run),
         Periodic(name="events", every=EVENTS_EVERY, run=ctx.outbox.run),
         Periodic(name="purge", every=PURGE_EVERY, run=purge),
+        Periodic(name="certificates", every=CERTIFICATES_EVERY, run=renewals_of(ctx).run),
+        Periodic(name="keys", every=KEYS_EVERY, run=KeyRolling(ctx.keys, ctx.clock, TENANT_ROLLS).run),
     ]
 
 

@@ -16,6 +16,7 @@ from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
 from passport_shared.service.doctor import HealthPlan
 from passport_shared.service.kek import KekError
+from passport_shared.service.key_rolling import TENANT_ROLLS, Rollable, key_commands
 from passport_shared.service.tenant_commands import Enrolling, tenant_commands
 from passport_shared.wire import catalogue
 from passport_verifier.app import (
@@ -31,6 +32,7 @@ from passport_verifier.app import (
     service_tables,
 )
 from passport_verifier.operations import doctor
+from passport_verifier.operations.rewrapping import rewrap
 from passport_verifier.rules.asking import asked
 from passport_verifier.rules.policies import HostPolicy, policies
 from passport_verifier.settings import VerifierSettings
@@ -82,6 +84,19 @@ def _asks(policy: HostPolicy, vct_base: str) -> dict[str, object]:
     return {"policy": policy.version_id, "authorisations": authorisations}
 
 
+@asynccontextmanager
+async def with_keys(settings: VerifierSettings) -> AsyncIterator[Rollable]:
+    """Open the keys beside a service that may be running."""
+    try:
+        ctx = open_context(settings, Parts(clock=clock_of(settings.clock_file)), shared=True)
+    except (KekError, NoTrustFile) as error:
+        raise CommandFailed(str(error)) from None
+    try:
+        yield Rollable(keys=ctx.keys, clock=ctx.clock, rewrap=lambda: rewrap(ctx.db, ctx.keys, ctx.kek))
+    finally:
+        await close_context(ctx)
+
+
 HEALTH = HealthPlan(
     service=SERVICE,
     package=PACKAGE,
@@ -100,6 +115,7 @@ PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
     commands=(
         *tenant_commands(opened),
         *client_commands(opened),
+        *key_commands(with_keys, TENANT_ROLLS),
         Command(
             name="policy asks",
             help="print what the network register has to let a host ask",

@@ -292,33 +292,39 @@ class KeyStore:
             self._root = await self._load_root()
         return derive(self._root, purpose)
 
-    async def rewrap(self, new: Kek) -> int:
-        """Wrap everything under `new`, whose version must be higher; how many rows. May be repeated.
+    async def rewrap(self) -> int:
+        """Wrap everything under the key-encryption key that wraps now; how many rows. May be repeated.
 
-        Run with the services stopped: a running one holds the old key-encryption key.
+        The service may run meanwhile: every replica opens both (`Kek.load`).
         """
-        if new.version <= self._kek.version:
-            raise KekError("the new key-encryption key needs a higher version")
-        keys, secrets = self._tables.keys, self._tables.secrets
+        keys, secrets, kek = self._tables.keys, self._tables.secrets, self._kek
         moved = 0
         async with self._db.write() as conn:
-            for row in (
-                (await conn.execute(select(keys).where(keys.c.kek_version < new.version))).mappings().all()
-            ):
+            old_keys = select(keys).where(keys.c.kek_version != kek.version)
+            for row in (await conn.execute(old_keys)).mappings().all():
                 context = _context(row["kid"], row["owner"], row["purpose"])
-                wrapped = new.wrap(self._kek.unwrap(row["wrapped"], context=context), context=context)
-                change = {"wrapped": wrapped, "kek_version": new.version}
+                wrapped = kek.wrap(kek.unwrap(row["wrapped"], context=context), context=context)
+                change = {"wrapped": wrapped, "kek_version": kek.version}
                 await conn.execute(update(keys).where(keys.c.kid == row["kid"]).values(change))
                 moved += 1
-            old = select(secrets).where(secrets.c.kek_version < new.version)
-            for row in (await conn.execute(old)).mappings().all():
+            old_secrets = select(secrets).where(secrets.c.kek_version != kek.version)
+            for row in (await conn.execute(old_secrets)).mappings().all():
                 context = f"secret\x1f{row['name']}"
-                wrapped = new.wrap(self._kek.unwrap(row["wrapped"], context=context), context=context)
-                change = {"wrapped": wrapped, "kek_version": new.version}
+                wrapped = kek.wrap(kek.unwrap(row["wrapped"], context=context), context=context)
+                change = {"wrapped": wrapped, "kek_version": kek.version}
                 await conn.execute(update(secrets).where(secrets.c.name == row["name"]).values(change))
                 moved += 1
-        self._kek = new
         return moved
+
+    async def every(self) -> list[StoredKey]:
+        """Every key that is not out, by owner, purpose and state; for a person to look at."""
+        table = self._tables.keys
+        rows = await self._read(table.c.state.in_([state.value for state in USABLE]))
+        return sorted(map(_stored, rows), key=lambda key: (key.owner, key.purpose, USABLE.index(key.state)))
+
+    def look_again(self, purpose: str, owner: str = "") -> None:
+        """Forget what is remembered of an owner's keys: another process has changed them."""
+        self._forget(purpose, owner)
 
     async def check(self) -> None:
         """Open what is stored, for readiness; KekError if the key-encryption key is another one."""

@@ -9,7 +9,7 @@ meanwhile. Nothing here decides what a tenant may do: that is the registry's tru
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,11 +30,14 @@ from passport_shared.formats.freshness import (
     ENTITY_CONFIGURATION_LIFETIME,
     ENTITY_CONFIGURATION_RENEWAL,
 )
+from passport_shared.formats.jose import SigningKey
+from passport_shared.formats.snapshot import Snapshot, SnapshotError
+from passport_shared.formats.trust_mark import PinState
 from passport_shared.formats.x5c import create_csr, encode_x5c, x509_hash
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
-from passport_shared.service.keys import KeyStore
+from passport_shared.service.keys import KeyExists, KeyState, KeyStore
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
 from passport_shared.service.routes import protocol_route
@@ -42,6 +45,8 @@ from passport_shared.wire.enrolment import (
     CERTIFICATE_USES,
     ENROLMENT_CLAIM,
     ENROLMENT_PATH,
+    PUBLISHED_BEFORE_USE,
+    RENEWAL_PATH,
     EnrolmentAnswer,
     EntityRole,
 )
@@ -51,6 +56,7 @@ FEDERATION = "federation"
 use."""
 SEEN_FOR = timedelta(seconds=5)
 MAX_ANSWER_BYTES = 65_536
+CONFLICT = 409
 
 
 class TenantState(StrEnum):
@@ -61,7 +67,11 @@ class TenantState(StrEnum):
 
 
 class EnrolmentRefused(Exception):
-    """The registry did not enrol the tenant; the message is for the operator."""
+    """The registry did not enrol the tenant; the message is for the operator, `status` what it answered."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -110,17 +120,75 @@ class TenantCertificate:
     x5t_s256: str
     not_after: datetime
     not_after_signing: datetime
+    received_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
-    """One tenant with its newest certificate per use; ``name`` is empty until it is enrolled."""
+    """One tenant with the certificate it signs under per use; ``name`` is empty until it is enrolled.
+
+    ``held`` has every certificate it has, oldest first: new ones are published before they are used, and what
+    was begun under an old one is ended under it.
+    """
 
     ods: str
     entity_id: str
     name: str
     state: TenantState
     certificates: Mapping[str, TenantCertificate]
+    held: tuple[TenantCertificate, ...] = ()
+
+    def certificate(self, x5t_s256: str) -> TenantCertificate | None:
+        """One of its certificates, by its thumbprint."""
+        return next((one for one in self.held if one.x5t_s256 == x5t_s256), None)
+
+    def newest(self, use: str) -> TenantCertificate | None:
+        """The certificate of a use that was received last, in use already or not."""
+        return next((one for one in reversed(self.held) if one.use == use), None)
+
+
+Pins = frozenset[str]
+"""Thumbprints of the certificates that may sign now, as the network's snapshot says of one entity."""
+
+
+def in_use(held: Sequence[TenantCertificate], now: datetime, pins: Pins | None) -> TenantCertificate:
+    """Which certificate of one use signs: the newest, once everybody who decides can know of it.
+
+    Args:
+        held: those of one use, oldest first, at least one.
+        now: the time.
+        pins: what the snapshot in use says; None without one.
+
+    A new certificate signs at once when no older one can: at the first enrolment, after the old one's signing
+    has ended, or when its key is compromised and therefore pinned no more.
+    """
+    newest = held[-1]
+    older = [
+        one for one in held[:-1] if now < one.not_after_signing and (pins is None or one.x5t_s256 in pins)
+    ]
+    if not older:
+        return newest
+    published = pins is None or newest.x5t_s256 in pins
+    if published and now >= newest.received_at + PUBLISHED_BEFORE_USE:
+        return newest
+    return older[-1]
+
+
+def pinned(snapshot: Snapshot | None, entity_id: str, now: datetime) -> Pins | None:
+    """The certificates an entity may sign under now, by its current mark; None where that is not known."""
+    if snapshot is None:
+        return None
+    try:
+        mark = snapshot.mark_for(entity_id, now=now)
+    except SnapshotError:
+        return None
+    if mark is None:
+        return None
+    return frozenset(
+        pin.x5t_s256
+        for pin in mark.keys
+        if pin.state != PinState.COMPROMISED.value and pin.may_have_signed(now)
+    )
 
 
 class Tenants:
@@ -130,8 +198,10 @@ class Tenants:
         role: what every tenant of this service is.
         public_url: the service's base URL; a tenant's Entity Identifier is this and its ODS code.
         registry: the trust anchor, the only superior of every tenant.
+        registry_url: where it is reached.
         metadata: a tenant's metadata by entity type, for its entity configuration.
         mark: the tenant's current trust mark, a compact JWS, or None before there is one.
+        pins: the certificates that the network's snapshot lets the tenant sign under now.
     """
 
     def __init__(
@@ -144,8 +214,10 @@ class Tenants:
         role: EntityRole,
         public_url: str,
         registry: str,
+        registry_url: str,
         metadata: Callable[[Tenant], Mapping[str, Any]],
         mark: Callable[[str], Awaitable[str | None]],
+        pins: Callable[[str], Awaitable[Pins | None]],
     ) -> None:
         self._db = db
         self._tables = tables
@@ -154,10 +226,12 @@ class Tenants:
         self._public_url = public_url
         self._metadata = metadata
         self._mark = mark
+        self._pins = pins
         self._seen: dict[str, tuple[Tenant, datetime]] = {}
         self._configurations: dict[str, tuple[str, tuple[object, ...], datetime]] = {}
         self.role = role
         self.registry = registry
+        self.registry_url = registry_url
 
     def entity_id(self, ods: str) -> str:
         """The Entity Identifier of an organisation's tenant here."""
@@ -211,22 +285,77 @@ class Tenants:
             EnrolmentRefused: the registry could not be reached, refused, or answered something else.
         """
         tenant = await self.prepare(ods)
-        keys = {use: await self._keys.active(use, ods) for use in sorted(CERTIFICATE_USES[self.role])}
-        requests = {use: _pem_request(create_csr(key, f"{ods} {use}")) for use, key in keys.items()}
-        body = {
-            "code": code,
+        url = f"{registry_url}{ENROLMENT_PATH}"
+        certified = {one.use: await self._keys.load(one.kid) for one in map(tenant.newest, self._uses) if one}
+        if len(certified) == len(self._uses):
+            # The same code again is answered as before; a new one is for new keys, which the registry says.
+            try:
+                return await self._posted(tenant, certified, url, outbound, code=code)
+            except EnrolmentRefused as refusal:
+                if refusal.status != CONFLICT:
+                    raise
+        keys = {use: await self._fresh_key(tenant, use) for use in self._uses}
+        return await self._posted(tenant, keys, url, outbound, code=code)
+
+    async def renew(self, ods: str, *, registry_url: str, outbound: Outbound) -> Tenant:
+        """Have new keys certified for an enrolled tenant; they are used once they are known everywhere.
+
+        Safe to repeat after an interruption: the same new keys get the same certificates.
+
+        Raises:
+            LookupError: there is no enrolled tenant of this organisation.
+            EnrolmentRefused: the registry could not be reached, refused, or answered something else.
+        """
+        tenant = await self.get(ods)
+        if tenant is None or tenant.state is not TenantState.ACTIVE:
+            raise LookupError(ods)
+        keys = {use: await self._fresh_key(tenant, use) for use in self._uses}
+        return await self._posted(tenant, keys, f"{registry_url}{RENEWAL_PATH}", outbound)
+
+    async def _posted(
+        self, tenant: Tenant, keys: Mapping[str, SigningKey], url: str, outbound: Outbound, **extra: str
+    ) -> Tenant:
+        answer = await _enrol(outbound, url, {**extra, **await self._request(tenant, keys)})
+        return await self._accept(tenant, keys, answer)
+
+    @property
+    def _uses(self) -> list[str]:
+        return sorted(CERTIFICATE_USES[self.role])
+
+    async def _fresh_key(self, tenant: Tenant, use: str) -> SigningKey:
+        """A key of a use that has no certificate yet: the first one, or the next one beside it."""
+        certified = {one.kid for one in tenant.held}
+        for stored in await self._keys.published(use, tenant.ods):
+            if stored.kid not in certified and stored.state is not KeyState.RETIRING:
+                return await self._keys.load(stored.kid)
+        try:
+            return await self._keys.create(use, tenant.ods, state=KeyState.NEXT)
+        except KeyExists:
+            # The NEXT key has its certificate and was not taken over: an interruption between the two.
+            await self._keys.activate_next(use, tenant.ods)
+            return await self._keys.create(use, tenant.ods, state=KeyState.NEXT)
+
+    async def _request(self, tenant: Tenant, keys: Mapping[str, SigningKey]) -> dict[str, Any]:
+        requests = {use: _pem_request(create_csr(key, f"{tenant.ods} {use}")) for use, key in keys.items()}
+        thumbprints = {use: key.public.thumbprint for use, key in keys.items()}
+        return {
             "entity_id": tenant.entity_id,
-            "entity_configuration": await self._vouching(
-                tenant, {use: key.public.thumbprint for use, key in keys.items()}
-            ),
+            "entity_configuration": await self._vouching(tenant, thumbprints),
             "certificate_requests": requests,
         }
-        answer = await _enrol(outbound, f"{registry_url}{ENROLMENT_PATH}", body)
-        if (answer.entity_id, answer.ods_code, answer.role) != (tenant.entity_id, ods, self.role):
+
+    async def _accept(
+        self, tenant: Tenant, keys: Mapping[str, SigningKey], answer: EnrolmentAnswer
+    ) -> Tenant:
+        if (answer.entity_id, answer.ods_code, answer.role) != (tenant.entity_id, tenant.ods, self.role):
             raise EnrolmentRefused("the registry answered for another entity")
-        failpoints.hit(failpoints.AFTER_CERTIFICATES_FETCHED)
-        await self._keep(ods, answer)
-        enrolled = await self.get(ods)
+        if set(answer.certificates) != set(keys):
+            raise EnrolmentRefused("the registry did not certify what was asked")
+        await self._keep(tenant.ods, answer, {use: key.kid for use, key in keys.items()})
+        for use, key in keys.items():
+            if (await self._keys.active(use, tenant.ods)).kid != key.kid:
+                await self._keys.activate_next(use, tenant.ods)
+        enrolled = await self.get(tenant.ods)
         assert enrolled is not None  # noqa: S101 - it was written above
         return enrolled
 
@@ -236,7 +365,8 @@ class Tenants:
         mark = await self._mark(tenant.entity_id)
         key = await self._keys.active(FEDERATION, tenant.ods)
         metadata = self._metadata(tenant)
-        contents = (key.kid, mark, json.dumps(metadata, sort_keys=True))
+        published = [other.kid for other in await self._keys.published(FEDERATION, tenant.ods)]
+        contents = (key.kid, *published, mark, json.dumps(metadata, sort_keys=True))
         kept = self._configurations.get(tenant.ods)
         if kept and kept[1] == contents and timedelta(0) <= now - kept[2] < ENTITY_CONFIGURATION_RENEWAL:
             return kept[0]
@@ -301,10 +431,9 @@ class Tenants:
             headers=headers,
         )
 
-    async def _keep(self, ods: str, answer: EnrolmentAnswer) -> None:
+    async def _keep(self, ods: str, answer: EnrolmentAnswer, kids: Mapping[str, str]) -> None:
         tenants, certificates = self._tables.tenants, self._tables.certificates
         now = self._clock.now()
-        kids = {use: (await self._keys.active(use, ods)).kid for use in answer.certificates}
         async with self._db.write() as conn:
             for use, enrolled in answer.certificates.items():
                 chain = [_der(enrolled.certificate), _der(enrolled.issuing_ca)]
@@ -345,32 +474,43 @@ class Tenants:
         )
         async with self._db.read() as conn:
             rows = (await conn.execute(query)).mappings().all()
-        found: dict[str, Tenant] = {}
+        tenants_rows: dict[str, RowMapping] = {}
+        held: dict[str, list[TenantCertificate]] = {}
         for row in rows:
-            earlier = found[row["ods"]].certificates if row["ods"] in found else {}
-            newest = {**earlier, **_certificate(row)}
-            found[row["ods"]] = Tenant(
-                ods=row["ods"],
-                entity_id=row["entity_id"],
-                name=row["name"],
-                state=TenantState(row["state"]),
-                certificates=newest,
-            )
-        return found
+            tenants_rows[row["ods"]] = row
+            held.setdefault(row["ods"], [])
+            if row["c_use"] is not None:
+                held[row["ods"]].append(_certificate(row))
+        return {ods: await self._tenant(row, held[ods]) for ods, row in tenants_rows.items()}
+
+    async def _tenant(self, row: RowMapping, held: Sequence[TenantCertificate]) -> Tenant:
+        by_use: dict[str, list[TenantCertificate]] = {}
+        for certificate in held:
+            by_use.setdefault(certificate.use, []).append(certificate)
+        now = self._clock.now()
+        # The snapshot is asked only while there is something to choose.
+        choice = any(len(several) > 1 for several in by_use.values())
+        pins = await self._pins(row["entity_id"]) if choice else None
+        return Tenant(
+            ods=row["ods"],
+            entity_id=row["entity_id"],
+            name=row["name"],
+            state=TenantState(row["state"]),
+            certificates={use: in_use(several, now, pins) for use, several in by_use.items()},
+            held=tuple(held),
+        )
 
 
-def _certificate(row: RowMapping) -> dict[str, TenantCertificate]:
-    if row["c_use"] is None:
-        return {}
-    certificate = TenantCertificate(
+def _certificate(row: RowMapping) -> TenantCertificate:
+    return TenantCertificate(
         use=row["c_use"],
         kid=row["c_kid"],
         x5c=tuple(row["c_x5c"]),
         x5t_s256=row["c_x5t_s256"],
         not_after=row["c_not_after"],
         not_after_signing=row["c_not_after_signing"],
+        received_at=row["c_received_at"],
     )
-    return {certificate.use: certificate}
 
 
 async def _enrol(outbound: Outbound, url: str, body: Mapping[str, Any]) -> EnrolmentAnswer:
@@ -386,7 +526,7 @@ async def _enrol(outbound: Outbound, url: str, body: Mapping[str, Any]) -> Enrol
     except OutboundError as error:
         raise EnrolmentRefused(f"the registry cannot be reached at {url} ({error.reason})") from None
     if not answer.ok:
-        raise EnrolmentRefused(_refusal(answer.status, answer.body))
+        raise EnrolmentRefused(_refusal(answer.status, answer.body), status=answer.status)
     try:
         return EnrolmentAnswer.model_validate_json(answer.body)
     except ValidationError:

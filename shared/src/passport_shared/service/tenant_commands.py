@@ -26,8 +26,10 @@ from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service.cli import Command, CommandFailed
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.outbox import Outbox
+from passport_shared.service.renewals import SEEN_BY_REPLICAS, Renewals
 from passport_shared.service.settings import ServiceSettings
 from passport_shared.service.tenancy import EnrolmentRefused, Tenant, Tenants
+from passport_shared.wire.enrolment import PUBLISHED_BEFORE_USE
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -59,7 +61,12 @@ def tenant_commands(opened: Opened[S]) -> tuple[Command[S], ...]:
 
     async def enrol(arguments: argparse.Namespace, settings: S) -> int:
         async with opened(settings) as parts:
-            await _enrol(parts, arguments, settings)
+            await _enrol(parts, arguments)
+        return 0
+
+    async def renew(arguments: argparse.Namespace, settings: S) -> int:
+        async with opened(settings) as parts:
+            await _renew(parts, arguments.ods)
         return 0
 
     async def list_tenants(arguments: argparse.Namespace, settings: S) -> int:
@@ -70,6 +77,12 @@ def tenant_commands(opened: Opened[S]) -> tuple[Command[S], ...]:
     return (
         Command(
             name="tenant enrol", help="enrol a trust with the registry", run=enrol, configure=_enrol_arguments
+        ),
+        Command(
+            name="tenant renew",
+            help="have new keys certified for a trust before its old ones end",
+            run=renew,
+            configure=_renew_arguments,
         ),
         Command(name="tenant list", help="list the trusts", run=list_tenants, configure=_list_arguments),
     )
@@ -83,11 +96,38 @@ def _enrol_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _renew_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ods", help="ODS code of the trust, upper case")
+
+
+async def _renew(parts: Enrolling, ods: str) -> None:
+    """Renew one tenant now; the running service publishes its next federation key meanwhile."""
+    renewals = Renewals(
+        parts.tenants,
+        parts.keys,
+        parts.clock,
+        parts.outbound,
+        registry_url=parts.tenants.registry_url,
+    )
+    try:
+        renewed = await renewals.renew(ods)
+    except LookupError:
+        raise CommandFailed(f"{ods} is not enrolled here: use 'tenant enrol'") from None
+    except EnrolmentRefused as error:
+        raise CommandFailed(str(error)) from None
+    if renewed is None:
+        seconds = int(SEEN_BY_REPLICAS.total_seconds())
+        raise CommandFailed(f"the next federation key was published just now: again in {seconds} seconds")
+    newest = min(one.not_after_signing for one in renewed.held[-len(renewed.certificates) :])
+    hours = int(PUBLISHED_BEFORE_USE.total_seconds() // 3600)
+    _say(f"{ods}: new keys may sign until {newest:%Y-%m-%d}; they are used by themselves in {hours} hours")
+
+
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-async def _enrol(parts: Enrolling, arguments: argparse.Namespace, settings: ServiceSettings) -> None:
+async def _enrol(parts: Enrolling, arguments: argparse.Namespace) -> None:
     """Enrol a tenant; the same code may be used again after an interruption."""
     tenants = parts.tenants
     await tenants.prepare(arguments.ods)
@@ -98,7 +138,7 @@ async def _enrol(parts: Enrolling, arguments: argparse.Namespace, settings: Serv
         tenant = await tenants.enrol(
             arguments.ods,
             arguments.code,
-            registry_url=settings.registry_url or tenants.registry,
+            registry_url=tenants.registry_url,
             outbound=parts.outbound,
         )
     except EnrolmentRefused as error:

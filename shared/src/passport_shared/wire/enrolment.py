@@ -8,14 +8,23 @@ repeat with the same code and keys gets the same answer; the same code with othe
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 ENROLMENT_PATH = "/api/v1/enrolments"
+RENEWAL_PATH = "/api/v1/enrolments/renewals"
 ENROLMENT_CLAIM = "staff_passport_enrolment"
 """Claim of the posted configuration: ``{"keys": {use: RFC 7638 thumbprint}}``, as in the signing requests."""
+
+PUBLISHED_BEFORE_USE = timedelta(hours=25)
+"""How long an entity signs with its old keys after new ones were certified.
+
+A host may decide on a snapshot of up to a day; by then the newest key stands in every snapshot it decides on.
+"""
+OLD_KEYS_SIGN_FOR = timedelta(hours=72)
+"""How long the registry lets the old keys sign beside the new ones: longer than they are used, with room."""
 
 MAX_CONFIGURATION_CHARS = 65_536
 MAX_REQUEST_CHARS = 8_192
@@ -58,6 +67,28 @@ class EnrolmentRequest(BaseModel):
         min_length=1,
         max_length=4,
         description="PEM PKCS #10 signing request by use: `credential` and `status`, or `request`.",
+    )
+
+
+class RenewalRequest(BaseModel):
+    """What an enrolled entity's service posts for new keys; its federation key is the permission."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    entity_id: str = Field(
+        min_length=12,
+        max_length=255,
+        description="The Entity Identifier of an entity that is enrolled.",
+        examples=["https://issuer.example/RBV"],
+    )
+    entity_configuration: str = Field(
+        min_length=16,
+        max_length=MAX_CONFIGURATION_CHARS,
+        description="As at the enrolment, signed by a federation key the registry knows of this entity. It "
+        "may name the next federation key too, if the configuration served at the identifier does.",
+    )
+    certificate_requests: dict[str, str] = Field(
+        min_length=1, max_length=4, description="As at the enrolment: one new key for each use of the role."
     )
 
 

@@ -1,7 +1,8 @@
-"""`POST /api/v1/enrolments`: a service enrols the keys of an entity with its one-time code.
+"""`POST /api/v1/enrolments` and `/renewals`: a service enrols the keys of an entity, and later new ones.
 
-No bearer token: the code is the permission. Attempts are limited per address, so that codes cannot be tried
-out and the registry cannot be made to fetch at will.
+No bearer token: the one-time code is the permission, and for a renewal the federation key that was enrolled.
+Attempts are limited per address, so that codes cannot be tried out and the registry cannot be made to fetch
+at will.
 """
 
 from datetime import timedelta
@@ -16,7 +17,13 @@ from passport_registry.operations.enrolment import Enrolled
 from passport_shared.service.limits import Rate
 from passport_shared.service.peer_address import peer_of
 from passport_shared.service.routes import management_router
-from passport_shared.wire.enrolment import EnrolledCertificate, EnrolmentAnswer, EnrolmentRequest, EntityRole
+from passport_shared.wire.enrolment import (
+    EnrolledCertificate,
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    EntityRole,
+    RenewalRequest,
+)
 
 router: APIRouter = management_router("/api/v1/enrolments", tags=["enrolment"])
 
@@ -63,5 +70,23 @@ async def enrol(body: EnrolmentRequest, request: Request, response: Response, ct
         certificate_requests=body.certificate_requests,
     )
     answer = _answer(await operations.enrol(ctx, cmd))
+    response.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+_RENEWAL_REFUSED = {**_REFUSED, "description": "The entity may not renew its keys by itself"}
+
+
+@router.post("/renewals", status_code=201, openapi_extra={"security": []}, responses={403: _RENEWAL_REFUSED})
+async def renew(body: RenewalRequest, request: Request, response: Response, ctx: Ctx) -> EnrolmentAnswer:
+    """Certify new keys of an enrolled entity, on its federation key's word; a repetition gets the same."""
+    rate = Rate(name="enrolments", limit=ctx.settings.enrolments_per_minute, per=timedelta(minutes=1))
+    await ctx.limiter.spend(rate, request.client.host if request.client else "unknown")
+    cmd = operations.Renew(
+        entity_id=body.entity_id,
+        entity_configuration=body.entity_configuration,
+        certificate_requests=body.certificate_requests,
+    )
+    answer = _answer(await operations.renew(ctx, cmd))
     response.headers["Cache-Control"] = "no-store"
     return answer

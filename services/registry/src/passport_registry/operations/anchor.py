@@ -151,9 +151,9 @@ async def status_leaf(ctx: Context) -> x509.Certificate:
     now = ctx.clock.now()
     if kept is not None and now < profile.not_after_signing(kept.not_valid_before_utc):
         return kept
-    if kept is not None:
-        async with ctx.db.write() as conn:
-            await store.forget_leaf(conn, STATUS, started_before=profile.start(now))
+    async with ctx.db.write() as conn:
+        # The leaf of a window that has ended, or of the key before a roll, makes room.
+        await store.forget_leaf(conn, STATUS, kid=key.kid, started_before=profile.start(now))
     ca = await authority(ctx)
     subject = profile.LeafSubject(
         entity_id=ctx.anchor,

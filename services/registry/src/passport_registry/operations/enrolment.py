@@ -30,11 +30,12 @@ from passport_registry.errors import (
     EnrolmentKeysConflict,
     HostKeysDiffer,
     NotInitialised,
+    RenewalRefused,
     fields,
 )
 from passport_registry.operations import anchor, entities, failpoints
 from passport_registry.rules import certificates as profile
-from passport_registry.rules.entities import REQUIRED_USES, Role
+from passport_registry.rules.entities import REQUIRED_USES, Role, Suspension
 from passport_registry.store import entities as store
 from passport_registry.store import organisations, publications
 from passport_registry.store.entities import Certificate, EnrolmentCode, Entity
@@ -46,13 +47,17 @@ from passport_shared.formats.federation import (
     FederationError,
     verify_entity_configuration,
 )
+from passport_shared.formats.ids import new_id
 from passport_shared.formats.jose import PublicKey
 from passport_shared.formats.trust_mark import PinState
 from passport_shared.formats.x5c import ChainError, csr_public_key, x509_hash
-from passport_shared.wire.enrolment import ENROLMENT_CLAIM
+from passport_shared.service.limits import Rate
+from passport_shared.wire.enrolment import ENROLMENT_CLAIM, OLD_KEYS_SIGN_FOR
 
-# The entity takes its new leaves into use when it gets the answer; until then it signs with the old ones.
-OVERLAP = timedelta(minutes=15)
+# The entity goes on with its old leaves until the new ones stand in every snapshot that is still in use.
+OVERLAP = OLD_KEYS_SIGN_FOR
+RENEWAL = "renewal"
+RENEWALS_A_DAY = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,15 @@ class Enrol:
     """What was posted; signing requests are PEM by use."""
 
     code: str
+    entity_id: str
+    entity_configuration: str
+    certificate_requests: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renew:
+    """What an enrolled entity posted for new keys; signing requests are PEM by use."""
+
     entity_id: str
     entity_configuration: str
     certificate_requests: Mapping[str, str]
@@ -96,6 +110,59 @@ async def enrol(ctx: Context, cmd: Enrol) -> Enrolled:
     return await _complete(ctx, code, entity)
 
 
+async def renew(ctx: Context, cmd: Renew) -> Enrolled:
+    """Certify new keys of an entity that is enrolled, before its old ones may sign no more.
+
+    As an enrolment, with the entity's own federation key in the place of the operator's code; the host is
+    asked all the same. Repeating it with the same keys gets the same answer.
+
+    Raises:
+        RenewalRefused: the entity is not enrolled, is suspended for integrity, or did not sign this.
+        Invalid: configuration or signing requests are not what this entity needs.
+        EnrolmentKeysConflict: a key has a certificate.
+        HostNotReachable, HostKeysDiffer: the host does not confirm the keys.
+        TooManyRequests: it has renewed too often today.
+    """
+    async with ctx.db.read() as conn:
+        entity = await store.get(conn, cmd.entity_id)
+    if entity is None or entity.federation_jwks is None or entity.suspension == Suspension.INTEGRITY:
+        raise RenewalRefused
+    configuration = _configuration(ctx, cmd)
+    known = {PublicKey.from_jwk(jwk).thumbprint for jwk in entity.federation_jwks.get("keys", [])}
+    if configuration.keys[configuration.kid].thumbprint not in known:
+        raise RenewalRefused
+    keys = _requested_keys(cmd, Role(entity.role), configuration)
+    digest = _keys_digest(configuration, keys)
+    grant = await _renewal(ctx, entity, digest)
+    if grant.used_at is None:
+        await ctx.limiter.spend(
+            Rate(name="renewals", limit=RENEWALS_A_DAY, per=timedelta(days=1)), entity.entity_id
+        )
+        await _confirm_host(ctx, entity.entity_id, configuration)
+        await _reserve(ctx, grant, entity, configuration, keys, digest)
+    return await _complete(ctx, grant, entity)
+
+
+async def _renewal(ctx: Context, entity: Entity, digest: str) -> EnrolmentCode:
+    """The row that stands for this renewal, where an enrolment has its code; nobody knows a text for it."""
+    kept = await entities.code_hmac(ctx, f"{RENEWAL} {entity.entity_id} {digest}")
+    now = ctx.clock.now()
+    row = EnrolmentCode(
+        id=new_id(),
+        entity_id=entity.entity_id,
+        code_hmac=kept,
+        created_at=now,
+        created_by=RENEWAL,
+        expires_at=now + ctx.settings.enrolment_code_life,
+        used_at=None,
+        keys_digest=None,
+        federation_jwks=None,
+        completed_at=None,
+    )
+    async with ctx.db.write() as conn:
+        return await store.renewal(conn, row)
+
+
 async def _code(ctx: Context, cmd: Enrol) -> tuple[EnrolmentCode, Entity]:
     """Find the code and its entity; a used code is kept for repetitions as long as an unused one."""
     kept = await entities.code_hmac(ctx, cmd.code)
@@ -109,7 +176,7 @@ async def _code(ctx: Context, cmd: Enrol) -> tuple[EnrolmentCode, Entity]:
     return code, entity
 
 
-def _configuration(ctx: Context, cmd: Enrol) -> EntityConfiguration:
+def _configuration(ctx: Context, cmd: Enrol | Renew) -> EntityConfiguration:
     try:
         configuration = verify_entity_configuration(
             cmd.entity_configuration, now=ctx.clock.now(), expected_entity=cmd.entity_id
@@ -121,7 +188,9 @@ def _configuration(ctx: Context, cmd: Enrol) -> EntityConfiguration:
     return configuration
 
 
-def _requested_keys(cmd: Enrol, role: Role, configuration: EntityConfiguration) -> dict[str, PublicKey]:
+def _requested_keys(
+    cmd: Enrol | Renew, role: Role, configuration: EntityConfiguration
+) -> dict[str, PublicKey]:
     """Read the public key of every signing request; each must be new to this message, one per use."""
     needed = {use.value for use in REQUIRED_USES[role]}
     if set(cmd.certificate_requests) != needed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_registry.store import tables
@@ -40,6 +40,7 @@ async def add(conn: AsyncConnection, row: AuthorityCertificate) -> None:
     await conn.execute(insert(_T).values(**vars(row)))
 
 
-async def forget_leaf(conn: AsyncConnection, name: str, *, started_before: datetime) -> None:
-    """Make room for the successor of a leaf; authorities are never replaced this way."""
-    await conn.execute(delete(_T).where(_T.c.name == name, _T.c.not_before < started_before))
+async def forget_leaf(conn: AsyncConnection, name: str, *, kid: str, started_before: datetime) -> None:
+    """Make room for the successor of a leaf: of another key, or begun before; never of an authority."""
+    old = or_(_T.c.kid != kid, _T.c.not_before < started_before)
+    await conn.execute(delete(_T).where(_T.c.name == name, old))

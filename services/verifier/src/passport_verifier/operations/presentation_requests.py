@@ -146,7 +146,7 @@ async def create(ctx: Context, ods: str, new: NewRequest, actor: Actor, claim: C
             subject.policy, vct_base=ctx.trust_file.vct_base, employing_ods=subject.employing_ods
         ),
         encryption_jwk={**key.public.jwk, "kid": kid, "use": "enc", "alg": "ECDH-ES"},
-        encryption_key=ctx.kek.wrap(key.to_der(), context=_key_context(request_id)),
+        encryption_key=ctx.kek.wrap(key.to_der(), context=key_context(request_id)),
         state=RequestState.OPEN,
         attempts=0,
         last_refusal=None,
@@ -320,10 +320,11 @@ async def request_object(
     """The signed request object of an open request.
 
     Raises:
-        NotFound: the tenant's certificate is another one now than when the request was made.
+        NotFound: the certificate the request was made under may sign no more.
     """
-    certificate = request_certificate(ctx, tenant)
-    if request.client_id != f"x509_hash:{certificate.x5t_s256}":
+    # Not the one in use now: a roll of the key must not end the requests that are open.
+    certificate = tenant.certificate(request.client_id.removeprefix("x509_hash:"))
+    if certificate is None or ctx.clock.now() >= certificate.not_after_signing:
         raise NotFound
     claims: dict[str, Any] = {
         "iss": request.client_id,
@@ -404,10 +405,11 @@ def encryption_key(ctx: Context, request: PresentationRequest) -> SigningKey:
     """The request's private encryption key; LookupError when it is gone with the request."""
     if request.encryption_key is None:
         raise LookupError("the request is closed")
-    return SigningKey.from_der(ctx.kek.unwrap(request.encryption_key, context=_key_context(request.id)))
+    return SigningKey.from_der(ctx.kek.unwrap(request.encryption_key, context=key_context(request.id)))
 
 
-def _key_context(request_id: str) -> str:
+def key_context(request_id: str) -> str:
+    """What the wrapping of a request's private key is bound to."""
     return f"presentation-key\x1f{request_id}"
 
 

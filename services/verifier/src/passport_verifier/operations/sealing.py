@@ -40,12 +40,12 @@ class DataKey:
     @classmethod
     def create(cls, kek: Kek, case_id: str) -> bytes:
         """A new data key, wrapped."""
-        return kek.wrap(secrets.token_bytes(KEY_BYTES), context=_context(case_id))
+        return kek.wrap(secrets.token_bytes(KEY_BYTES), context=data_key_context(case_id))
 
     @classmethod
     def unwrap(cls, kek: Kek, wrapped: bytes, case_id: str) -> DataKey:
         """The data key of a case; KekError if it is not that case's."""
-        return cls(kek.unwrap(wrapped, context=_context(case_id)))
+        return cls(kek.unwrap(wrapped, context=data_key_context(case_id)))
 
     def seal(self, value: Any, *, decision_id: str) -> bytes:
         """Encrypt a JSON value for one decision."""
@@ -69,7 +69,8 @@ class DataKey:
         return hmac.new(self._commitments, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _context(case_id: str) -> str:
+def data_key_context(case_id: str) -> str:
+    """What the wrapping of a case's data key is bound to."""
     return f"data-key\x1f{case_id}"
 
 
