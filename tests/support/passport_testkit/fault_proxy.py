@@ -96,6 +96,23 @@ SLOW = frozenset(
 )
 """Faults that end only when somebody has had enough."""
 
+ONE_OF_EACH_KIND = (
+    Fault.REFUSED,
+    Fault.UNKNOWN_AUTHORITY,
+    Fault.STALLED_BODY,
+    Fault.TRUNCATED,
+    Fault.GZIP_BOMB,
+    Fault.WRONG_TYPE,
+    Fault.GARBAGE_BODY,
+    Fault.EMPTY_BODY,
+    Fault.OTHER_JSON,
+    Fault.STATUS_500,
+    Fault.STATUS_429,
+    Fault.REDIRECT,
+)
+FAULTS = tuple(Fault) if os.environ.get("PASSPORT_TEST_EVERY_FAULT") else ONE_OF_EACH_KIND
+"""What tables of calls go through: one fault of each kind in the suite, every one in the long run."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _True:
