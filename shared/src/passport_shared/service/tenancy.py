@@ -316,6 +316,7 @@ class Tenants:
         self, tenant: Tenant, keys: Mapping[str, SigningKey], url: str, outbound: Outbound, **extra: str
     ) -> Tenant:
         answer = await _enrol(outbound, url, {**extra, **await self._request(tenant, keys)})
+        failpoints.hit(failpoints.AFTER_CERTIFICATES_FETCHED)
         return await self._accept(tenant, keys, answer)
 
     @property
