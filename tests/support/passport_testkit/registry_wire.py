@@ -21,7 +21,7 @@ from passport_shared.formats.federation import verify_entity_configuration
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.x5c import csr_public_key, x509_hash
 from passport_shared.outbound import OutboundError, OutboundReason
-from passport_shared.wire.enrolment import ENROLMENT_CLAIM
+from passport_shared.wire.enrolment import ENROLMENT_CLAIM, RENEWAL_PATH
 from passport_testkit.certificates import Issued, LeafSpec
 from passport_testkit.network import NetworkEntity, Published, TrustRegistrySimulator
 
@@ -54,6 +54,8 @@ class RegistryWire(httpx.AsyncBaseTransport):
             return self._part(url.rsplit("/", 1)[-1])
         if url == f"{anchor}/api/v1/enrolments":
             return self._enrol(json.loads(await request.aread()))
+        if url == f"{anchor}{RENEWAL_PATH}":
+            return self._enrol({"code": CODE, **json.loads(await request.aread())}, renewal=True)
         return _answer(404, b"", {})
 
     def _manifest(self, request: httpx.Request) -> httpx.Response:
@@ -69,7 +71,7 @@ class RegistryWire(httpx.AsyncBaseTransport):
                 return _answer(200, content, {"Content-Type": "application/json"})
         return _answer(404, b"", {})
 
-    def _enrol(self, body: dict[str, Any]) -> httpx.Response:
+    def _enrol(self, body: dict[str, Any], *, renewal: bool = False) -> httpx.Response:
         if body["code"] != CODE:
             refusal = json.dumps({"detail": "The code is not known."}).encode()
             return _answer(409, refusal, {"Content-Type": "application/problem+json"})
@@ -78,7 +80,7 @@ class RegistryWire(httpx.AsyncBaseTransport):
         )
         entity = self._entity(body["entity_id"], configuration.keys[configuration.kid])
         certificates = {
-            use: self._certify(entity, use, csr_public_key(pem.encode()))
+            use: self._certify(entity, use, csr_public_key(pem.encode()), beside=renewal)
             for use, pem in body["certificate_requests"].items()
         }
         answer = {
@@ -104,7 +106,9 @@ class RegistryWire(httpx.AsyncBaseTransport):
         entity.federation_key = replace(SigningKey.generate(), public=federation)
         return entity
 
-    def _certify(self, entity: NetworkEntity, use: str, public: PublicKey) -> dict[str, Any]:
+    def _certify(
+        self, entity: NetworkEntity, use: str, public: PublicKey, *, beside: bool = False
+    ) -> dict[str, Any]:
         now = self.registry.clock.now()
         spec = LeafSpec(
             entity_id=entity.entity_id,
@@ -118,7 +122,9 @@ class RegistryWire(httpx.AsyncBaseTransport):
         issued: Issued = self.registry.authority.leaf_for(SigningKey.generate(), public.key, spec)
         old = x509_hash(entity.leaves[use].der)
         entity.leaves[use] = issued
-        entity.pins = [
+        # A renewal pins the new leaf beside the old one; an enrolment takes the place of what was made up.
+        kept = [pin for pin in entity.pins if beside and pin.x5t_s256 == old]
+        entity.pins = kept + [
             replace(pin, x5t_s256=x509_hash(issued.der), jkt=public.thumbprint)
             if pin.x5t_s256 == old
             else pin
