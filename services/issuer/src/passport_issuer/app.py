@@ -228,6 +228,7 @@ async def open_context(settings: IssuerSettings, parts: Parts, *, shared: bool =
                 ca_file=settings.tls_ca_file,
                 allow=settings.outbound_allow,
                 production=settings.environment is Environment.PRODUCTION,
+                networks=settings.workforce_private_networks,
                 transport=parts.workforce,
             ),
             tokens=Tokens(),

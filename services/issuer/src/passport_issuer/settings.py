@@ -1,13 +1,37 @@
 """Settings of the issuer (style.md §4.4): the common ones, and how long an offer lives."""
 
+import ipaddress
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from passport_issuer.notice_settings import NoticeSettings
 from passport_shared.service.settings import bind_address
+
+PRIVATE_USE = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+"""What a private network may be: never loopback, link-local or any other special address."""
+
+
+def private_network(value: ipaddress.IPv4Network | ipaddress.IPv6Network) -> object:
+    """Check that a network lies in the ranges for private use.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not any(
+        value.version == known.version and value.subnet_of(known)  # type: ignore[arg-type]
+        for known in PRIVATE_USE
+    ):
+        raise ValueError("must lie in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or fc00::/7")
+    return value
+
+
+PrivateNetwork = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, AfterValidator(private_network)]
 
 
 class IssuerSettings(NoticeSettings):
@@ -47,8 +71,21 @@ class IssuerSettings(NoticeSettings):
         description="How often each connected workforce system is asked for changes about linked people, in "
         "seconds.",
     )
+    workforce_private_networks: Annotated[frozenset[PrivateNetwork], NoDecode] = Field(
+        default=frozenset(),
+        examples=["10.20.0.0/16"],
+        description="Comma-separated networks (`10.20.0.0/16`) on which workforce systems named as private "
+        "hosts of a connection may lie; in production no other private address is ever called.",
+    )
     client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$")] | None = Field(
         default=None,
         description="Id under which the registry knows this service as an API client (its key: "
         "`passport-issuer client-key`); without it no activity is reported and no other service is called.",
     )
+
+    @field_validator("workforce_private_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return frozenset(filter(None, (part.strip() for part in value.split(","))))

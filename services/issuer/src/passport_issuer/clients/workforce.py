@@ -6,8 +6,9 @@ repeated in an error. Every connection has an outbound client of its own, so tha
 budget of concurrent calls and its list of private hosts are nobody else's.
 
 Private hosts: a connection may name `host:port` pairs inside private networks. In production the addresses
-behind them must be private-use ones; loopback, link-local and other special addresses stay out of reach, so
-that a connection cannot be pointed at this service's own machine.
+behind them must lie on the private networks the operator listed (ADR-0030); without a list none does.
+Loopback, link-local and other special addresses stay out of reach, so that a connection cannot be pointed at
+this service's own machine.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ MAX_ANSWER_BYTES = 262_144
 MAX_RECORDS_BYTES = 1_048_576
 MAX_CLIENTS = 256
 PER_CONNECTION = 6
+PrivateNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class WorkforceReason(StrEnum):
@@ -213,32 +215,30 @@ class Line:
         raise WorkforceError(WorkforceReason.NOT_AUTHORISED)
 
 
-def private_use_only(resolve: Resolver, hosts: frozenset[str]) -> Resolver:
-    """A resolver that refuses addresses which are neither public nor private-use ones of a listed host."""
+def private_use_only(
+    resolve: Resolver, hosts: frozenset[str], networks: Collection[PrivateNetwork]
+) -> Resolver:
+    """A resolver that refuses addresses which are neither public nor of a listed host on a listed network."""
 
     async def checked(host: str, port: int) -> Sequence[str]:
         addresses = await resolve(host, port)
         listed = f"{host}:{port}" in hosts
         for address in addresses:
-            if not is_global(address) and not (listed and _private_use(address)):
+            if not is_global(address) and not (listed and _lies_in(address, networks)):
                 raise OutboundError(OutboundReason.ADDRESS_NOT_GLOBAL, "the address is of a special kind")
         return addresses
 
     return checked
 
 
-_PRIVATE_USE = tuple(
-    ipaddress.ip_network(network)
-    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-)
-
-
-def _private_use(address: str) -> bool:
+def _lies_in(address: str, networks: Collection[PrivateNetwork]) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed.version == network.version and parsed in network for network in _PRIVATE_USE)
+    if getattr(parsed, "scope_id", None) is not None:
+        return False
+    return any(parsed.version == network.version and parsed in network for network in networks)
 
 
 @dataclass
@@ -254,8 +254,10 @@ class WorkforceClients:
     Args:
         ca_file: certificates trusted in addition to the system's store.
         allow: the operator's own exception list, for development.
-        production: whether private hosts may only lead to private-use addresses.
+        production: whether private hosts may only lead to the operator's private networks.
+        networks: those networks; none of them, and no private host is reached in production.
         transport: stands in for the network.
+        resolve: looks names up.
     """
 
     def __init__(
@@ -264,11 +266,15 @@ class WorkforceClients:
         ca_file: Path | None = None,
         allow: Collection[str] = (),
         production: bool = True,
+        networks: Collection[PrivateNetwork] = (),
         transport: httpx.AsyncBaseTransport | None = None,
+        resolve: Resolver = system_resolver,
     ) -> None:
+        self._resolve = resolve
         self._ca_file = ca_file
         self._allow = frozenset(allow)
         self._production = production
+        self._networks = frozenset(networks)
         self._transport = transport
         self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
 
@@ -310,7 +316,7 @@ class WorkforceClients:
             ca_file=self._ca_file,
             allow=private_hosts,
             limits=limits,
-            resolver=private_use_only(system_resolver, private_hosts),
+            resolver=private_use_only(self._resolve, private_hosts, self._networks),
         )
 
     async def _tidy(self, connection_id: str, version: int) -> None:
