@@ -373,9 +373,17 @@ _JSON = (
 )
 
 TARGETS: list[Target] = [
-    Target("strict JSON", _strict_json, lambda: [b'{"a":[1,2.5e3,"\\u00e9",null,true]}', *corpus("jsontestsuite/test_parsing")]),
+    Target(
+        "strict JSON",
+        _strict_json,
+        lambda: [b'{"a":[1,2.5e3,"\\u00e9",null,true]}', *corpus("jsontestsuite/test_parsing")],
+    ),
     Target("strict base64url", _base64url, lambda: [b"AA", b"AAA", b"AAAA", b"_-8", b"eyJhbGciOiJFUzI1NiJ9"]),
-    Target("dates", _dates, lambda: as_json(1_788_264_000, 1.5, "2026-09-01T12:00:00Z", "2026-09-01T12:00:00+01:00")),
+    Target(
+        "dates",
+        _dates,
+        lambda: as_json(1_788_264_000, 1.5, "2026-09-01T12:00:00Z", "2026-09-01T12:00:00+01:00"),
+    ),
     Target("trust file", _trust_file, lambda: [network().trust_file.as_bytes()]),
     Target("DCQL", _dcql, lambda: as_json(*DCQL)),
     Target("form body", _form, lambda: [_FORM]),
@@ -384,12 +392,34 @@ TARGETS: list[Target] = [
     Target("cursor", _cursor, lambda: [encode_cursor("staff", [NOON, 7, "a"]).encode()]),
     Target("cursor values", _cursor_values, lambda: [_cursor_seed()]),
     Target("signed request", _signed_request, lambda: [_signed_request_seed()]),
-    Target("client assertion as received", lambda data: _assertion(as_text(data)), lambda: [_client().assertion(AUDIENCE, NOON).encode()]),
-    Target("client assertion signed again", lambda data: _assertion(signed(data, _client().key)), lambda: [unsigned(_client().assertion(AUDIENCE, NOON))]),
-    Target("URL and identifiers", _url, lambda: [b"https://issuer.example/RBV", b"https://a.example:8443/x?y=z", b"10.0.0.1:80", b"postgresql://a@b/c", b"RBV"]),
+    Target(
+        "client assertion as received",
+        lambda data: _assertion(as_text(data)),
+        lambda: [_client().assertion(AUDIENCE, NOON).encode()],
+    ),
+    Target(
+        "client assertion signed again",
+        lambda data: _assertion(signed(data, _client().key)),
+        lambda: [unsigned(_client().assertion(AUDIENCE, NOON))],
+    ),
+    Target(
+        "URL and identifiers",
+        _url,
+        lambda: [
+            b"https://issuer.example/RBV",
+            b"https://a.example:8443/x?y=z",
+            b"10.0.0.1:80",
+            b"postgresql://a@b/c",
+            b"RBV",
+        ],
+    ),
     Target("clock file", _clock_file, lambda: as_json({"offset_s": 86_400})),
-    Target("log values", _log_value, lambda: as_json({"event": "a", "token": "b", "list": [{"x": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"}]})),
+    Target(
+        "log values",
+        _log_value,
+        lambda: as_json({"event": "a", "token": "b", "list": [{"x": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"}]}),
+    ),
     Target("activity event", _activity, lambda: as_json(*ACTIVITY)),
     Target("dataset of a credential", _dataset, _types),
     Target("placement", _placement, lambda: as_json(placement_body(KEY.public))),
-]  # fmt: skip
+]

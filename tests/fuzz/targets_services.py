@@ -145,10 +145,16 @@ DSP_EVENT = {
 def reading(system_type: SystemType) -> Reading:
     """What a mapping knows besides the records."""
     return Reading(
-        ods="RBV", given_name="Adaeze", family_name="Okonkwo-Price", birthdate=date(1981, 3, 9),
-        known_family_names=("Okonkwo-Price",), known_given_names=("Adaeze",), connection_id="c1",
-        system_type=system_type, today=NOON.date(),
-    )  # fmt: skip
+        ods="RBV",
+        given_name="Adaeze",
+        family_name="Okonkwo-Price",
+        birthdate=date(1981, 3, 9),
+        known_family_names=("Okonkwo-Price",),
+        known_given_names=("Adaeze",),
+        connection_id="c1",
+        system_type=system_type,
+        today=NOON.date(),
+    )
 
 
 def _answered(data: bytes) -> Any:
@@ -456,49 +462,109 @@ def _vault_seed() -> list[bytes]:
 
 
 TARGETS: list[Target] = [
-    Target("credential request", _credential_request, lambda: as_json(
-        {"credential_configuration_id": "StaffIdentity_1", "proofs": {"jwt": ["a.b.c"]}},
-        {"credential_identifier": "one", "proofs": {"jwt": ["a.b.c", "d.e.f"]}},
-    )),
+    Target(
+        "credential request",
+        _credential_request,
+        lambda: as_json(
+            {"credential_configuration_id": "StaffIdentity_1", "proofs": {"jwt": ["a.b.c"]}},
+            {"credential_identifier": "one", "proofs": {"jwt": ["a.b.c", "d.e.f"]}},
+        ),
+    ),
     Target("wallet proof as received", lambda data: _proof(as_text(data)), lambda: [_proof_seed().encode()]),
-    Target("wallet proof signed again", lambda data: _proof(signed(data, KEY)), lambda: [unsigned(_proof_seed())]),
+    Target(
+        "wallet proof signed again", lambda data: _proof(signed(data, KEY)), lambda: [unsigned(_proof_seed())]
+    ),
     Target("codes and nonces", _codes, _code_seeds),
-    Target("authorization details", _authorization_details, lambda: as_json(
-        [{"type": "openid_credential", "credential_configuration_id": "StaffIdentity_1"}]
-    )),
+    Target(
+        "authorization details",
+        _authorization_details,
+        lambda: as_json([{"type": "openid_credential", "credential_configuration_id": "StaffIdentity_1"}]),
+    ),
     Target("DSP event", _dsp_event, lambda: as_json(DSP_EVENT)),
-    Target("DSP answers", _dsp_answer, lambda: as_json(
-        employee((SKILL, DBS_OUTCOME, *SCREENING)), [employee()["details"], employee()["details"]]
-    )),
-    Target("ESR answers", _esr_answer, lambda: as_json({
-        "person": PERSON, "assignments": [ASSIGNMENT], "registrations": [REGISTRATION], "checks": [*CHECKS.values()],
-    })),
-    Target("ESR change", _change, lambda: as_json({"cursor": "a", "kind": "person.changed", "person_id": "1"})),
-    Target("workforce token answer", _token_answer, lambda: as_json({"access_token": "a", "expires_in": 300})),
+    Target(
+        "DSP answers",
+        _dsp_answer,
+        lambda: as_json(
+            employee((SKILL, DBS_OUTCOME, *SCREENING)), [employee()["details"], employee()["details"]]
+        ),
+    ),
+    Target(
+        "ESR answers",
+        _esr_answer,
+        lambda: as_json(
+            {
+                "person": PERSON,
+                "assignments": [ASSIGNMENT],
+                "registrations": [REGISTRATION],
+                "checks": [*CHECKS.values()],
+            }
+        ),
+    ),
+    Target(
+        "ESR change", _change, lambda: as_json({"cursor": "a", "kind": "person.changed", "person_id": "1"})
+    ),
+    Target(
+        "workforce token answer", _token_answer, lambda: as_json({"access_token": "a", "expires_in": 300})
+    ),
     Target("vp_token", _vp_token, _vp_seeds),
     Target("wallet metadata", _wallet_metadata, lambda: as_json({"vp_formats_supported": {"dc+sd-jwt": {}}})),
     Target("claims of a decision", _claims, lambda: as_json(evidence_for(urgent_policy()))),
     Target("policy upload", _policy, _policy_seeds),
-    Target("answer to a release request", _release_answer, lambda: as_json(
-        {"release_request": "a", "release_uri": f"{CHRISTIE}/releases/" + "A" * 22}, {"code": "a", "errors": [{"code": "b"}]}
-    )),
-    Target("answer to a placement", _placement_answer, lambda: as_json({
-        "movement_id": "01990b2c", "state": "OFFERED", "on_hold": False, "revision": 1, "start": "2026-09-01",
-        "end": "2026-10-01", "collected_at": None, "ended_at": None, "offer": None,
-    })),
-    Target("offer link", _offer_link, lambda: [
-        b"openid-credential-offer://?credential_offer=%7B%7D", b"haip-vci://?credential_offer_uri=https%3A%2F%2Fa.example%2FRBV"
-    ]),
-    Target("request link", _request_link, lambda: [
-        f"openid4vp://?client_id=x509_hash:a&request_uri={MANCHESTER}/oid4vp/requests/a&request_uri_method=post".encode()
-    ]),
+    Target(
+        "answer to a release request",
+        _release_answer,
+        lambda: as_json(
+            {"release_request": "a", "release_uri": f"{CHRISTIE}/releases/" + "A" * 22},
+            {"code": "a", "errors": [{"code": "b"}]},
+        ),
+    ),
+    Target(
+        "answer to a placement",
+        _placement_answer,
+        lambda: as_json(
+            {
+                "movement_id": "01990b2c",
+                "state": "OFFERED",
+                "on_hold": False,
+                "revision": 1,
+                "start": "2026-09-01",
+                "end": "2026-10-01",
+                "collected_at": None,
+                "ended_at": None,
+                "offer": None,
+            }
+        ),
+    ),
+    Target(
+        "offer link",
+        _offer_link,
+        lambda: [
+            b"openid-credential-offer://?credential_offer=%7B%7D",
+            b"haip-vci://?credential_offer_uri=https%3A%2F%2Fa.example%2FRBV",
+        ],
+    ),
+    Target(
+        "request link",
+        _request_link,
+        lambda: [
+            f"openid4vp://?client_id=x509_hash:a&request_uri={MANCHESTER}/oid4vp/requests/a&request_uri_method=post".encode()
+        ],
+    ),
     Target("offer", _offer, lambda: as_json(OFFER)),
-    Target("issuer's answers", _issuer_answer, lambda: as_json(
-        {"credentials": [{"credential": sd.credential()}], "authorization_details": [
-            {"credential_configuration_id": "StaffIdentity_1", "credential_identifiers": ["a"]}
-        ]}, {"error": "invalid_grant", "error_description": "no"},
-    )),
+    Target(
+        "issuer's answers",
+        _issuer_answer,
+        lambda: as_json(
+            {
+                "credentials": [{"credential": sd.credential()}],
+                "authorization_details": [
+                    {"credential_configuration_id": "StaffIdentity_1", "credential_identifiers": ["a"]}
+                ],
+            },
+            {"error": "invalid_grant", "error_description": "no"},
+        ),
+    ),
     Target("credential collected", _collected, lambda: [sd.credential(nbf=sd.seconds(NOON)).encode()]),
     Target("request object signed again", _request_object, lambda: [_request_seed()]),
     Target("vault file", _vault_file, _vault_seed),
-]  # fmt: skip
+]

@@ -250,8 +250,11 @@ def _presentation(data: bytes) -> bool:
 def _presentations() -> tuple[bytes, ...]:
     chosen = sd_jwt.add_key_binding(
         sd_jwt.present(sd.credential(decoys=3), [("given_names",), ("skills", "FS"), ("languages", 0)]),
-        sd.holder_key(), aud=sd.AUD, nonce=sd.NONCE, iat=NOON,
-    )  # fmt: skip
+        sd.holder_key(),
+        aud=sd.AUD,
+        nonce=sd.NONCE,
+        iat=NOON,
+    )
     return (sd.forgery().token().encode(), chosen.encode())
 
 
@@ -314,9 +317,15 @@ def _status_token() -> str:
     values = StatusList(bits=2, size=1_024)
     values.set(7, 1)
     return sign_token(
-        values, uri=sd.STATUS_URI, key=leaf.key, x5c=leaf.x5c, iat=NOON, exp=NOON + timedelta(days=1),
-        ttl=timedelta(seconds=300), aggregation_uri="https://issuer.example/RBV/statuslists",
-    )  # fmt: skip
+        values,
+        uri=sd.STATUS_URI,
+        key=leaf.key,
+        x5c=leaf.x5c,
+        iat=NOON,
+        exp=NOON + timedelta(days=1),
+        ttl=timedelta(seconds=300),
+        aggregation_uri="https://issuer.example/RBV/statuslists",
+    )
 
 
 def _zlib(data: bytes) -> bool:
@@ -364,10 +373,16 @@ def _statement_claims() -> str:
     registry = network()
     key = registry.entities[CHRISTIE].federation_key
     return federation.subordinate_statement(
-        iss=registry.anchor, sub=CHRISTIE, iat=NOON, exp=NOON + timedelta(hours=96),
-        jwks=federation.public_jwks([key.public]), key=registry.key, source_endpoint=f"{registry.anchor}/fetch",
-        metadata=federation.issuer_metadata([KEY.public]), metadata_policy=federation.issuer_policy(CHRISTIE),
-    )  # fmt: skip
+        iss=registry.anchor,
+        sub=CHRISTIE,
+        iat=NOON,
+        exp=NOON + timedelta(hours=96),
+        jwks=federation.public_jwks([key.public]),
+        key=registry.key,
+        source_endpoint=f"{registry.anchor}/fetch",
+        metadata=federation.issuer_metadata([KEY.public]),
+        metadata_policy=federation.issuer_policy(CHRISTIE),
+    )
 
 
 def _configuration(token: str) -> None:
@@ -443,9 +458,13 @@ def _mark_status(token: str) -> None:
 def _mark_status_token() -> str:
     registry = network()
     return trust_mark_status_response(
-        iss=registry.anchor, trust_mark="a.b.c", status="active", iat=NOON, key=registry.key,
+        iss=registry.anchor,
+        trust_mark="a.b.c",
+        status="active",
+        iat=NOON,
+        key=registry.key,
         exp=NOON + timedelta(hours=1),
-    )  # fmt: skip
+    )
 
 
 def _manifest(token: str) -> None:
@@ -529,42 +548,80 @@ def _one(name: str, run: Callable[[bytes], bool], seeds: Callable[[], Sequence[b
 TARGETS: list[Target] = [
     _one("JWS", _jws, lambda: [jose.sign({"iss": "a"}, KEY, typ="jwt").encode()]),
     _one(
-        "JOSE header", _header,
-        lambda: as_json({"alg": "ES256", "typ": "dc+sd-jwt", "kid": "a", "jwk": KEY.public.jwk, "x5c": ["AA=="]}),
+        "JOSE header",
+        _header,
+        lambda: as_json(
+            {"alg": "ES256", "typ": "dc+sd-jwt", "kid": "a", "jwk": KEY.public.jwk, "x5c": ["AA=="]}
+        ),
     ),
-    _one("JWK", _jwk, lambda: [*as_json(KEY.public.as_jwk(use="sig", key_ops=["verify"])), *corpus("jose-cookbook/jwk")]),
+    _one(
+        "JWK",
+        _jwk,
+        lambda: [*as_json(KEY.public.as_jwk(use="sig", key_ops=["verify"])), *corpus("jose-cookbook/jwk")],
+    ),
     _one("JWK set", _jwks, lambda: as_json(federation.public_jwks([KEY.public, sd.holder_key().public]))),
     _one("key and signing request bytes", _key_bytes, _key_byte_seeds),
     _one("JWE", _jwe, _jwe_seeds),
     _one(
-        "JWE header", _jwe_header,
-        lambda: as_json({"alg": "ECDH-ES", "enc": "A128GCM", "kid": "a", "epk": KEY.public.jwk, "apu": "YQ", "apv": "YQ"}),
+        "JWE header",
+        _jwe_header,
+        lambda: as_json(
+            {"alg": "ECDH-ES", "enc": "A128GCM", "kid": "a", "epk": KEY.public.jwk, "apu": "YQ", "apv": "YQ"}
+        ),
     ),
     _one("x5c", _chain, lambda: as_json(sd.issuer().x5c)),
     _one("certificate", _certificate, _certificate_seeds),
-    _one("SD-JWT", _sd_jwt, lambda: [sd.credential().encode(), sd.credential(decoys=4).encode(), *_presentations()]),
+    _one(
+        "SD-JWT",
+        _sd_jwt,
+        lambda: [sd.credential().encode(), sd.credential(decoys=4).encode(), *_presentations()],
+    ),
     _one("disclosure", _disclosure, lambda: as_json(["salt", "name", {"a": [1]}], ["salt", "element"])),
     _one("presentation as received", _presentation, _presentations),
     _one("presentation signed again", _forged, _forgery_seeds),
-    *_behind("status list token", (StatusListError,), _status, _status_token, lambda: sd.issuer("status").key),
+    *_behind(
+        "status list token", (StatusListError,), _status, _status_token, lambda: sd.issuer("status").key
+    ),
     _one("status list bytes", _zlib, _zlib_seeds),
-    _one("status reference", _reference, lambda: as_json({"status": {"status_list": {"idx": 1, "uri": sd.STATUS_URI}}})),
+    _one(
+        "status reference",
+        _reference,
+        lambda: as_json({"status": {"status_list": {"idx": 1, "uri": sd.STATUS_URI}}}),
+    ),
     _one("status list aggregation", _aggregation, lambda: as_json({"status_lists": [sd.STATUS_URI]})),
     *_behind(
-        "entity configuration", (FederationError,), _configuration, lambda: network().configuration(CHRISTIE),
+        "entity configuration",
+        (FederationError,),
+        _configuration,
+        lambda: network().configuration(CHRISTIE),
         lambda: network().entities[CHRISTIE].federation_key,
     ),
-    *_behind("subordinate statement", (FederationError,), _statement, _statement_claims, lambda: network().key),
+    *_behind(
+        "subordinate statement", (FederationError,), _statement, _statement_claims, lambda: network().key
+    ),
     _one("metadata policy", _policy, lambda: as_json(*POLICIES)),
     _one("trust chain", _trust_chain, _chain_seeds),
-    *_behind("trust mark", (FederationError,), _mark, lambda: network().mark(MANCHESTER), lambda: network().key),
-    *_behind("trust mark status", (FederationError,), _mark_status, _mark_status_token, lambda: network().key),
-    *_behind("snapshot manifest", (SnapshotError,), _manifest, lambda: network().publish().manifest, lambda: network().key),
+    *_behind(
+        "trust mark", (FederationError,), _mark, lambda: network().mark(MANCHESTER), lambda: network().key
+    ),
+    *_behind(
+        "trust mark status", (FederationError,), _mark_status, _mark_status_token, lambda: network().key
+    ),
+    *_behind(
+        "snapshot manifest",
+        (SnapshotError,),
+        _manifest,
+        lambda: network().publish().manifest,
+        lambda: network().key,
+    ),
     _one("snapshot parts", _parts, _part_seeds),
     *_behind(
-        "DPoP proof", (DpopError,), _dpop,
-        lambda: dpop_proof(KEY, htm="POST", htu=HTU, iat=NOON, access_token="a.b.c"), lambda: KEY,
+        "DPoP proof",
+        (DpopError,),
+        _dpop,
+        lambda: dpop_proof(KEY, htm="POST", htu=HTU, iat=NOON, access_token="a.b.c"),
+        lambda: KEY,
     ),
     *_behind("client directory", (DirectoryError,), _directory, _directory_token, lambda: KEY),
     *_behind("release request", (ReleaseError,), _release, _release_token, lambda: KEY),
-]  # fmt: skip
+]

@@ -45,9 +45,13 @@ def test_spoiled_inputs_are_refused_cleanly(target: Target):
 
 @every_target
 @settings(
-    max_examples=RAW, derandomize=True, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
+    max_examples=RAW,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+)
 @given(data=st.binary(max_size=200) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_refused_cleanly(target: Target, data: bytes):
     target.run(data)

@@ -54,9 +54,11 @@ def main(arguments: list[str]) -> int:
     total, found = 0, []
 
     def one(name: str) -> tuple[str, list[Ran]]:
-        parts = {"mutation": 1.0} if len(engines) == 1 else {
-            "atheris": RATIO_OF_ATHERIS, "mutation": 1 - RATIO_OF_ATHERIS
-        }  # fmt: skip
+        parts = (
+            {"mutation": 1.0}
+            if len(engines) == 1
+            else {"atheris": RATIO_OF_ATHERIS, "mutation": 1 - RATIO_OF_ATHERIS}
+        )
         return name, [
             _run(name, engine, max(2.0, share * part), options.seed) for engine, part in parts.items()
         ]
@@ -197,9 +199,15 @@ def _report(executions: int, times: Sequence[float], growth: float) -> int:
     print(
         f"executions {executions}; p99 {p99 * 1e3:.2f} ms, most {worst * 1e3:.0f} ms, memory +{growth:.0f} MiB"
     )
-    over = [f"{what} over its bound" for what, beyond in (
-        ("the slowest hundredth", p99 > P99_S), ("the slowest input", worst > MAX_S), ("memory", growth > GROWTH_MIB)
-    ) if beyond]  # fmt: skip
+    over = [
+        f"{what} over its bound"
+        for what, beyond in (
+            ("the slowest hundredth", p99 > P99_S),
+            ("the slowest input", worst > MAX_S),
+            ("memory", growth > GROWTH_MIB),
+        )
+        if beyond
+    ]
     if over:
         print(f"finding: {', '.join(over)}")
     return 1 if over else 0

@@ -158,6 +158,8 @@ _SHAPES = re.compile(
 # Control characters would let a value forge the next line wherever a log is read as text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+
 # Their messages quote statements, parameters or input.
 _QUOTING_LIBRARIES = (
     "pydantic",
@@ -215,7 +217,7 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
     }
     module = type(error).__module__.partition(".")[0]
     if module not in _QUOTING_LIBRARIES:
-        described["message"] = redact_text(str(error).partition("\n")[0])
+        described["message"] = redact_text(_unquoted(error, str(error).partition("\n")[0]))
     for fact in ("sqlstate", "constraint_name", "sqlite_errorname"):
         found = getattr(getattr(error, "orig", None), fact, None) or getattr(error, fact, None)
         if isinstance(found, str):
@@ -224,6 +226,15 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
     if cause is not None and cause is not error:
         described["caused_by"] = f"{type(cause).__module__}.{type(cause).__qualname__}"
     return described
+
+
+def _unquoted(error: BaseException, message: str) -> str:
+    """A message without what it quotes: Python's own errors repeat the value they could not use.
+
+    Ours never do, and those of the operating system name a file or an address.
+    """
+    ours = type(error).__module__.startswith("passport_")
+    return message if ours or isinstance(error, OSError) else _QUOTED.sub("…", message)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

@@ -21,11 +21,19 @@ def field_errors(errors: Sequence[Mapping[str, Any]], body: object = None) -> li
         FieldError(
             pointer=pointer(_as_sent(error["loc"], body)),
             code=str(error["type"]),
-            detail=str(error["msg"]).removeprefix("Value error, ")[:MAX_DETAIL],
+            detail=_said(error)[:MAX_DETAIL],
         )
         for error in errors[:MAX_ERRORS]
     ]
     return list(dict.fromkeys(found))
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """Pydantic's words, or ours for the one fault whose words repeat what was sent."""
+    if error["type"] == "union_tag_invalid":
+        told = error["ctx"]
+        return f"{told['discriminator']} is none of {told['expected_tags']}"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _as_sent(location: Sequence[str | int], body: object) -> Sequence[str | int]:

@@ -1,0 +1,1 @@
+"""Canary values planted in every claim and field of a journey, and looked for everywhere they must not be."""
