@@ -20,10 +20,13 @@ from deploy.demo.tour.render import write
 from deploy.demo.trusts import PILOT
 from deploy.demo.wallets import WalletSaysNo
 from deploy.dev import starting
+from deploy.dev.clients import Clients
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, Stack, StackError, free_ports
 from passport_wallet.errors import WalletError
 
+FIRST = "A network register starts, and with it issuer, verifier and the trusts' own systems"
 FOLDER, TOUR = Path(".dev"), Path("out/tour")
 
 
@@ -37,7 +40,8 @@ def main() -> int:
     sys.stdout.write(f"Staff Passport, {datetime.now(UTC):%d %B %Y}: the pilot, replayed.\n")  # noqa: TID251
     sys.stdout.write("All people are invented.\n")
     try:
-        page = tell(story, stack)
+        story.chapter(FIRST)
+        page = tell(story, stack, starting.start(stack))
     except (Unexpected, StackError, Refused, WalletSaysNo, WalletError) as failure:
         sys.stdout.write(f"\nNot as expected: {failure}\n")
         sys.stdout.write(f"The services' logs are in {stack.folder}.\n")
@@ -52,10 +56,8 @@ def main() -> int:
     return 0
 
 
-def tell(story: Story, stack: Stack) -> Path:
-    """All chapters; returns the tour's page."""
-    story.chapter("A network register starts, and with it issuer, verifier and the trusts' own systems")
-    known = starting.start(stack)
+def tell(story: Story, stack: Deployment, known: Clients) -> Path:
+    """All chapters after the start; returns the tour's page."""
     story.say("Three services, three databases, their own keys; all speak https.")
     tour = Tour(made_at=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC")  # noqa: TID251
     told = Pilot(story, stack, known, tour, travelling.today())

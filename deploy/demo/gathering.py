@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.demo import actors
 from deploy.demo.story import Story, Unexpected
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient
-from deploy.dev.stack import Stack
-from deploy.simulators import clients as system_clients
 from deploy.simulators.people import PilotPerson
 from deploy.simulators.sandbox_people import SandboxPerson
-from deploy.simulators.settings import Settings
 
 ESR, LEARNING = "ESR", "LMS"
 Person = PilotPerson | SandboxPerson
@@ -24,7 +23,7 @@ SPELLING = "The learning system cannot write these letters; birthdate and post a
 class Employer:
     """An employing trust's side at the issuer, with its connections by system type."""
 
-    stack: Stack
+    stack: Deployment
     hr: ManagementClient
     ods: str
     connections: dict[str, str]
@@ -59,9 +58,9 @@ class Record:
     not_held: list[str] = field(default_factory=list)
 
 
-def connect(stack: Stack, hr: ManagementClient, ods: str) -> Employer:
+def connect(stack: Deployment, hr: ManagementClient, ods: str) -> Employer:
     """Connect a trust to its staff record and its learning system, which admit it by its public key."""
-    employer = Employer(stack, hr, ods, {})
+    employer, keys = Employer(stack, hr, ods, {}), b""
     simulators = stack.simulators.url
     for system, path in ((ESR, "/esr"), (LEARNING, "/dsp-learning")):
         made = employer.post(
@@ -73,17 +72,13 @@ def connect(stack: Stack, hr: ManagementClient, ods: str) -> Employer:
                 "authentication": "PRIVATE_KEY_JWT",
                 "token_url": f"{simulators}/oauth2/token",
                 "client_id": f"staff-passport-{ods.lower()}",
-                "private_hosts": [f"localhost:{stack.simulators.port}"],
+                "private_hosts": [stack.simulators.address],
             },
         )
         employer.connections[system] = made["id"]
-        settings = Settings.from_environment(stack.simulators.environment)
-        system_clients.register(
-            settings.clients_file,
-            f"staff-passport-{ods.lower()}",
-            organisations=[ods],
-            jwks=made["jwks"],
-        )
+        keys = json.dumps(made["jwks"]).encode()
+    # one key for the trust's connections, whatever they lead to
+    stack.simulators.command("client", f"staff-passport-{ods.lower()}", "-", ods, feed=keys)
     for system, connection in employer.connections.items():
         tested = employer.post(f"/connections/{connection}/test")
         if not tested["ok"]:

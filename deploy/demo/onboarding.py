@@ -11,8 +11,8 @@ from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER, NINTH, PILOT, SLA_DAYS, STUCK_DAYS, Trust
 from deploy.dev import register
 from deploy.dev.clients import Clients
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient
-from deploy.dev.stack import Stack
 from passport_shared.wire import catalogue
 
 URGENT = "SERVICE_NEED_URGENT"
@@ -25,7 +25,7 @@ OPERATOR = "registry-operator-1"
 
 def join(
     story: Story,
-    stack: Stack,
+    stack: Deployment,
     clients: Clients,
     trust: Trust,
     *,
@@ -53,7 +53,7 @@ def join(
     story.say(f"{trust.name}: governance recorded, keys made by its own services, certificates issued.")
 
 
-def invite(stack: Stack, operator: ManagementClient, trust: Trust, *, sandbox: bool = False) -> None:
+def invite(stack: Deployment, operator: ManagementClient, trust: Trust, *, sandbox: bool = False) -> None:
     """Add a trust to the network; its office is named, nobody in it."""
     operator.post(
         stack.services["registry"].url,
@@ -76,7 +76,7 @@ def invite(stack: Stack, operator: ManagementClient, trust: Trust, *, sandbox: b
 
 
 def record_step(
-    stack: Stack, operator: ManagementClient, trust: Trust, step: str, said: dict[str, Any]
+    stack: Deployment, operator: ManagementClient, trust: Trust, step: str, said: dict[str, Any]
 ) -> None:
     """Record where an onboarding step stands."""
     path = f"/api/v1/organisations/{trust.ods}/steps/{step}"
@@ -84,7 +84,7 @@ def record_step(
     operator.put(stack.services["registry"].url, path, body, if_match='"0"')
 
 
-def enrol(stack: Stack, clients: Clients, trust: Trust, role: str) -> None:
+def enrol(stack: Deployment, clients: Clients, trust: Trust, role: str) -> None:
     """One entity of a trust: its own service makes the keys, two people give the authority."""
     registry = stack.services["registry"].url
     entities = f"/api/v1/organisations/{trust.ods}/entities"
@@ -99,7 +99,9 @@ def enrol(stack: Stack, clients: Clients, trust: Trust, role: str) -> None:
         clients.second.post(registry, f"{grants}/{proposed['id']}/approve")
 
 
-def agree(stack: Stack, operator: ManagementClient, trusts: Sequence[Trust] = (CHRISTIE, MANCHESTER)) -> None:
+def agree(
+    stack: Deployment, operator: ManagementClient, trusts: Sequence[Trust] = (CHRISTIE, MANCHESTER)
+) -> None:
     """Record the memorandum of understanding the directors of workforce have signed."""
     operator.post(
         stack.services["registry"].url,
@@ -116,7 +118,7 @@ def agree(stack: Stack, operator: ManagementClient, trusts: Sequence[Trust] = (C
     )
 
 
-def pilot(story: Story, stack: Stack, clients: Clients) -> None:
+def pilot(story: Story, stack: Deployment, clients: Clients) -> None:
     """The eight trusts with the dates of table F1, and a ninth that waits for its own approval."""
     for trust in PILOT:
         join(story, stack, clients, trust)
@@ -138,7 +140,7 @@ def pilot(story: Story, stack: Stack, clients: Clients) -> None:
 
 
 def hr_users(
-    stack: Stack, operator: ManagementClient, trust: Trust, people: Mapping[str, Sequence[str]]
+    stack: Deployment, operator: ManagementClient, trust: Trust, people: Mapping[str, Sequence[str]]
 ) -> None:
     """Name a trust's HR users with their roles; their training was passed last month."""
     passed_on = (datetime.now(UTC).date() - timedelta(days=30)).isoformat()  # noqa: TID251
@@ -161,7 +163,7 @@ def _steps() -> dict[str, dict[str, Any]]:
     }
 
 
-def _grants(stack: Stack, role: str) -> list[dict[str, Any]]:
+def _grants(stack: Deployment, role: str) -> list[dict[str, Any]]:
     now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251  a program of its own
     period = {
         "valid_from": (now - timedelta(minutes=5)).isoformat().replace("+00:00", "Z"),
@@ -182,7 +184,7 @@ def _grants(stack: Stack, role: str) -> list[dict[str, Any]]:
     return grants
 
 
-def live(story: Story, stack: Stack, operator: ManagementClient) -> None:
+def live(story: Story, stack: Deployment, operator: ManagementClient) -> None:
     """The trusts are live, and the services have heard of it."""
     registry = stack.services["registry"].url
     register.published(stack, operator)

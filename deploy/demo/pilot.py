@@ -15,7 +15,7 @@ from deploy.demo.travelling import Journey
 from deploy.demo.trusts import PILOT as TRUSTS
 from deploy.demo.wallets import AnyWallet, OwnWallet, PersonWallet
 from deploy.dev.clients import Clients
-from deploy.dev.stack import Stack
+from deploy.dev.deployment import Deployment
 from deploy.simulators.people import PILOT, PilotPerson
 from passport_shared.wire import catalogue
 
@@ -29,7 +29,7 @@ class Pilot:
     """Everything the chapters share."""
 
     story: Story
-    stack: Stack
+    stack: Deployment
     clients: Clients
     tour: Tour
     today: date

@@ -7,11 +7,11 @@ from typing import Any
 from deploy.demo import actors
 from deploy.demo.travelling import Journey
 from deploy.dev import register
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient
-from deploy.dev.stack import Stack
 
 
-def name_issuer(stack: Stack, hr: ManagementClient, ods: str) -> None:
+def name_issuer(stack: Deployment, hr: ManagementClient, ods: str) -> None:
     """Say where a host's own issuer is."""
     path = f"/api/v1/organisations/{ods}/placement-issuer"
     body = {"issuer_url": stack.services["issuer"].url, "actor": actors.hr(ods)}

@@ -20,8 +20,8 @@ from deploy.demo.trusts import (
     printed_f1,
 )
 from deploy.dev import register
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient
-from deploy.dev.stack import Stack
 
 BASELINE_MINUTES = 240
 BASELINE_SOURCE = "Invented for this demonstration: nobody has measured it"
@@ -29,7 +29,7 @@ SHARE = 23.7
 HISTORY_DAY = "2022-11-01"
 
 
-def import_history(stack: Stack, operator: ManagementClient) -> None:
+def import_history(stack: Deployment, operator: ManagementClient) -> None:
     """What the trusts had counted before: table F1 less what the demonstration makes, marked as imported."""
     facts = []
     for trust in PILOT:
@@ -47,14 +47,14 @@ def import_history(stack: Stack, operator: ManagementClient) -> None:
     operator.post(stack.services["registry"].url, "/api/v1/activity/imports", body)
 
 
-def baseline(stack: Stack, operator: ManagementClient) -> None:
+def baseline(stack: Deployment, operator: ManagementClient) -> None:
     """What an honorary contract costs HR, as an estimate with its source."""
     path = "/api/v1/reports/baselines/HONORARY_CONTRACT/*"
     body = {"minutes": BASELINE_MINUTES, "citation": BASELINE_SOURCE, "actor": OPERATOR}
     operator.put(stack.services["registry"].url, path, body, if_match='"0"')
 
 
-def arrived(stack: Stack, operator: ManagementClient, *, issued: int, verified: int) -> None:
+def arrived(stack: Deployment, operator: ManagementClient, *, issued: int, verified: int) -> None:
     """Wait until the facts of issuer and verifier have reached the registry."""
 
     def there() -> bool:
@@ -64,20 +64,20 @@ def arrived(stack: Stack, operator: ManagementClient, *, issued: int, verified: 
     register.wait_until(there, "the activity of issuer and verifier at the registry")
 
 
-def report(stack: Stack, operator: ManagementClient, name: str) -> dict[str, Any]:
+def report(stack: Deployment, operator: ManagementClient, name: str) -> dict[str, Any]:
     """A report as JSON."""
     found: dict[str, Any] = operator.get(stack.services["registry"].url, f"/api/v1/reports/{name}")
     return found
 
 
-def printed(stack: Stack, operator: ManagementClient, name: str) -> list[list[str]]:
+def printed(stack: Deployment, operator: ManagementClient, name: str) -> list[list[str]]:
     """A report as CSV in the printed layout: header and rows."""
     text = operator.get(stack.services["registry"].url, f"/api/v1/reports/{name}?format=csv")
     return list(csv.reader(io.StringIO(text)))
 
 
 def check(
-    story: Story, stack: Stack, operator: ManagementClient
+    story: Story, stack: Deployment, operator: ManagementClient
 ) -> tuple[list[Table], list[tuple[str, str, str]]]:
     """Hold both tables and their oracles to the printed report (domain model, report tables)."""
     f1, f2 = printed(stack, operator, "f1"), printed(stack, operator, "f2")
@@ -170,7 +170,7 @@ def _figures_hold(story: Story, f1: dict[str, Any], f2: dict[str, Any]) -> None:
     )
 
 
-def _consistent(story: Story, stack: Stack, operator: ManagementClient) -> None:
+def _consistent(story: Story, stack: Deployment, operator: ManagementClient) -> None:
     matrix = report(stack, operator, "r3")
     story.expect(matrix["n"] == 40, "the matrix of employing and host trusts counts the same forty")
     issued = {trust.ods: trust.issued for trust in PILOT}

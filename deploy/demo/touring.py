@@ -78,10 +78,10 @@ def stored(pilot: Pilot) -> None:
     }
     pilot.tour.person = f"{journey.full_name}, the urology surgeon"
     for name in ("registry", "issuer", "verifier"):
-        database = pilot.stack.folder / f"{name}.db"
+        database = pilot.stack.database(name)
         pilot.tour.stored.append(databases.about(name, database, seeds[name], SUMMARIES[name]))
     for name in ("registry", "verifier"):
-        found = databases.says(pilot.stack.folder / f"{name}.db", personal)
+        found = databases.says(pilot.stack.database(name), personal)
         pilot.story.expect(
             not found, f"the {name}'s database holds none of the surgeon's names, numbers and dates"
         )

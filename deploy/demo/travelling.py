@@ -13,8 +13,8 @@ from deploy.demo.moves import Move
 from deploy.demo.tour.record import MEASURED, SIMULATED, Answer, Asked, MovementTale, PersonTale, Rule, Span
 from deploy.demo.wallets import AnyWallet
 from deploy.dev import register
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient
-from deploy.dev.stack import Stack
 from deploy.simulators.people import PilotPerson
 
 STANDING_RULES = ("R-01", "R-02", "R-03")
@@ -25,7 +25,7 @@ CONFIRM_S, READ_AND_AGREE_S, INDUCTION_S = 35, 50, 40 * 60
 class Journey:
     """One person's move as it goes, with what the tour will tell of it."""
 
-    stack: Stack
+    stack: Deployment
     hr: ManagementClient
     move: Move
     person: PilotPerson

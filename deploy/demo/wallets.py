@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 from deploy.demo.story import Unexpected
-from deploy.dev.stack import Stack
+from deploy.dev.deployment import Deployment
 from passport_shared.outbound import Outbound
 from passport_shared.service.clock import MovableClock
 from passport_wallet.vault import Vault
@@ -50,7 +50,7 @@ class PersonWallet:
     http: httpx.Client
 
     @classmethod
-    def create(cls, stack: Stack, http: httpx.Client, name: str) -> PersonWallet:
+    def create(cls, stack: Deployment, http: httpx.Client, name: str) -> PersonWallet:
         """A new wallet that trusts the stack's network."""
         base = f"{stack.simulators.url}/wallet/wallets"
         answer = http.post(base, json={"name": name})
@@ -88,12 +88,12 @@ class PersonWallet:
 class OwnWallet:
     """A person's own wallet file, opened with the wallet library: for who is met again, file in hand."""
 
-    stack: Stack
+    stack: Deployment
     home: Path
     passphrase: str
 
     @classmethod
-    def open(cls, stack: Stack, name: str) -> OwnWallet:
+    def open(cls, stack: Deployment, name: str) -> OwnWallet:
         """A new wallet file that trusts the stack's network."""
         home = stack.folder / f"wallet-{name}"
         home.mkdir(parents=True)
@@ -159,6 +159,6 @@ class OwnWallet:
 AnyWallet = PersonWallet | OwnWallet
 
 
-def allowed(stack: Stack) -> frozenset[str]:
+def allowed(stack: Deployment) -> frozenset[str]:
     """The stack's services, for a client outside it."""
-    return frozenset(f"localhost:{service.port}" for service in stack.services.values())
+    return frozenset(service.address for service in stack.services.values())

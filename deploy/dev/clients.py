@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import ManagementClient, http_client
-from deploy.dev.stack import Stack
 from passport_registry.clients.tokens import read_client_key
 from passport_shared.service.clock import MovableClock
 
@@ -22,17 +23,19 @@ class Clients:
     second: ManagementClient
 
 
-def create(stack: Stack) -> Clients:
+def create(stack: Deployment) -> Clients:
     """Register the clients at the registry; each key is written once, readable by its owner only."""
     registry = stack.services["registry"]
     for client_id in (MACHINE, FIRST, SECOND):
         kind = "MACHINE" if client_id == MACHINE else "PERSON"
-        file = str(stack.folder / f"{client_id}.json")
-        registry.command("client", "create", client_id, "--kind", kind, "--out", file)
+        printed = registry.command("client", "create", client_id, "--kind", kind)
+        file = stack.folder / f"{client_id}.json"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as private:
+            private.write(printed)
     return read(stack)
 
 
-def register_services(stack: Stack, operator: ManagementClient) -> None:
+def register_services(stack: Deployment, operator: ManagementClient) -> None:
     """Make issuer and verifier clients of the others: they report activity, and a host has placements issued.
 
     Their keys are made by themselves; only the public ones are handed over.
@@ -52,7 +55,7 @@ def register_services(stack: Stack, operator: ManagementClient) -> None:
         operator.post(stack.services["registry"].url, "/api/v1/clients", body)
 
 
-def read(stack: Stack) -> Clients:
+def read(stack: Deployment) -> Clients:
     """The clients of a stack that has them."""
     http, clock = http_client(stack.tls.ca), MovableClock(stack.clock_file)
     machine, first, second = (

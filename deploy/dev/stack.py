@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.dev import tls
+from passport_shared.service import probe
 
 BIN = Path(sys.executable).parent
 PORTS = {"registry": 9000, "issuer": 9001, "verifier": 9002}
@@ -66,6 +67,11 @@ class Service:
         return f"https://localhost:{self.port}"
 
     @property
+    def address(self) -> str:
+        """The `host:port` of the URL."""
+        return f"localhost:{self.port}"
+
+    @property
     def log(self) -> Path:
         """Where its output goes."""
         return self.folder / f"{self.name}.log"
@@ -89,6 +95,13 @@ class Service:
                 f"{Path(self._program[-1]).name} {' '.join(arguments)} ended with {done.returncode}: {said}"
             )
         return done.stdout.decode()
+
+    def metrics(self) -> list[str]:
+        """What its one replica measures."""
+        status, body = probe.ask("/metrics", self.port)
+        if status != http.HTTPStatus.OK:
+            raise StackError(f"the metrics of {self.name} answered {status}")
+        return [body.decode()]
 
     def start(self) -> None:
         """Start serving in the background."""
@@ -175,6 +188,10 @@ class Stack:
     def clock_file(self) -> Path:
         """Where the simulators write how far the sandbox's clock was moved."""
         return self.folder / CLOCK_FILE_NAME
+
+    def database(self, name: str) -> Path:
+        """The file of a service's database."""
+        return self.folder / f"{name}.db"
 
     def wait_ready(self, name: str) -> None:
         """Wait until the service, or `simulators`, says it is ready, or say why it is not."""

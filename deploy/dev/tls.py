@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,42 +35,73 @@ class TlsFiles:
     key: Path
 
 
-def ensure(folder: Path, *, now: datetime) -> TlsFiles:
-    """Make the authority and a certificate for localhost below `folder`, unless good ones are there.
+def ensure(folder: Path, *, now: datetime, hosts: Sequence[str] = HOSTS) -> TlsFiles:
+    """Make the authority and a certificate for `hosts` below `folder`, unless good ones are there.
 
     Args:
         folder: created if absent; holds `tls-ca.pem`, `tls-cert.pem` and `tls-key.pem`.
         now: aware UTC.
+        hosts: host names; with `localhost` go the loopback addresses.
 
     Returns:
         The three paths, for `curl --cacert`, `TLS_CERT_FILE` and `TLS_KEY_FILE`.
     """
     files = TlsFiles(folder / "tls-ca.pem", folder / "tls-cert.pem", folder / "tls-key.pem")
-    if _usable(files, now):
+    if _usable(files, now, hosts):
         return files
     folder.mkdir(parents=True, exist_ok=True)
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _authority(authority_key, now)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _server(key, authority, authority_key, now)
-    _write_private(files.key, key)
-    pem = serialization.Encoding.PEM
-    files.certificate.write_bytes(certificate.public_bytes(pem) + authority.public_bytes(pem))
-    files.ca.write_bytes(authority.public_bytes(pem))
+    authority = Authority.make("Staff Passport development TLS", now)
+    files.certificate.write_bytes(authority.issue(files.key, hosts, now))
+    files.ca.write_bytes(authority.pem)
     return files
 
 
-def _usable(files: TlsFiles, now: datetime) -> bool:
-    if not (files.ca.exists() and files.certificate.exists() and files.key.exists()):
+@dataclass(frozen=True)
+class Authority:
+    """A TLS authority whose key is kept nowhere: when its certificates end, a new one takes its place."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def make(cls, name: str, now: datetime) -> Authority:
+        """A fresh one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return cls(_authority(name, key, now), key)
+
+    @property
+    def pem(self) -> bytes:
+        """Its certificate, for whoever is to trust it."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, key_file: Path, hosts: Sequence[str], now: datetime) -> bytes:
+        """Write a new private key to `key_file`, and give its certificate chain for `hosts` as PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _server(key, hosts, self.certificate, self.key, now)
+        _write_private(key_file, key)
+        return certificate.public_bytes(serialization.Encoding.PEM) + self.pem
+
+
+def lasts(certificate_file: Path, now: datetime) -> bool:
+    """Whether the certificate is there and has more than a month to live."""
+    if not certificate_file.exists():
         return False
-    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
     return certificate.not_valid_after_utc - RENEW_BEFORE > now
 
 
-def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Staff Passport development TLS")])
+def _usable(files: TlsFiles, now: datetime, hosts: Sequence[str]) -> bool:
+    if not (files.ca.exists() and files.key.exists() and lasts(files.certificate, now)):
+        return False
+    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(hosts) <= set(named.get_values_for_type(x509.DNSName))
+
+
+def _authority(name: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     return (
-        _builder(name, name, key, now)
+        _builder(subject, subject, key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(certificates=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -78,13 +110,15 @@ def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certifica
 
 def _server(
     key: ec.EllipticCurvePrivateKey,
+    hosts: Sequence[str],
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
     now: datetime,
 ) -> x509.Certificate:
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTS[0])])
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
+    if HOSTS[0] in hosts:
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ADDRESSES]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     return (
         _builder(subject, authority.subject, key, now)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -45,10 +45,9 @@ def serve(settings: Settings) -> None:
 
 
 def admit(settings: Settings, client_id: str, keys: Path, organisations: list[str]) -> None:
-    """Let a client call, whose public JWK Set is in a file."""
-    clients.register(
-        settings.clients_file, client_id, organisations=organisations, jwks=json.loads(keys.read_text())
-    )
+    """Let a client call, whose public JWK Set is in a file, or `-` on standard input."""
+    text = sys.stdin.read() if str(keys) == "-" else keys.read_text()
+    clients.register(settings.clients_file, client_id, organisations=organisations, jwks=json.loads(text))
     print(f"{client_id} may call the workforce systems of {', '.join(organisations)}.")
 
 
@@ -59,7 +58,9 @@ def main() -> int:
     commands.add_parser("serve", help="serve until stopped")
     client = commands.add_parser("client", help="admit a client by its public keys")
     client.add_argument("client_id")
-    client.add_argument("jwks", type=Path, help="a file with a JWK Set of public keys")
+    client.add_argument(
+        "jwks", type=Path, help="a file with a JWK Set of public keys, or - for standard input"
+    )
     client.add_argument("organisations", nargs="+", help="ODS codes, or *")
     arguments = parser.parse_args()
     try:

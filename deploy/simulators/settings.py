@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 PREFIX = "PASSPORT_SIMULATORS_"
 CLOCK_FILE = "PASSPORT_CLOCK_FILE"
+IN_CONTAINER = f"{PREFIX}IN_CONTAINER"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -65,8 +66,10 @@ class Settings:
         if parts.scheme != "https" or parts.path or not parts.netloc:
             raise SettingsError(f"{PREFIX}PUBLIC_URL is https://host:port without a path")
         bind = environment.get(f"{PREFIX}BIND", "127.0.0.1:9003")
-        if not bind.startswith("fd://") and bind.rpartition(":")[0] not in LOOPBACK:
-            # there are switches here that nobody has to prove anything for
+        contained = environment.get(IN_CONTAINER) == "true"
+        if not contained and not bind.startswith("fd://") and bind.rpartition(":")[0] not in LOOPBACK:
+            # There are switches here that nobody has to prove anything for. A container's own network is
+            # closed until its port is published, which whoever starts it does on loopback.
             raise SettingsError(f"{PREFIX}BIND: the simulators listen on loopback only")
         allow = environment.get(f"{PREFIX}OUTBOUND_ALLOW", "")
         return cls(

@@ -1,0 +1,101 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+TRIAL = yaml.safe_load((ROOT / "deploy" / "compose.trial.yaml").read_text())
+EVERY = {
+    **{f"base {name}": one for name, one in COMPOSE["services"].items()},
+    "trial simulators": TRIAL["services"]["simulators"],
+}
+OURS = ("registry", "issuer", "verifier")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_container_is_hardened_and_bounded(name: str) -> None:
+    service = EVERY[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service.get("privileged") is None
+    if name == "base secrets":
+        assert service["cap_add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
+        assert service["network_mode"] == "none"
+        assert service["profiles"] == ["setup"]
+    else:
+        assert "cap_add" not in service
+        assert service.get("user", "10001") not in ("0", "0:0", "root")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_image_has_a_version(name: str) -> None:
+    image = EVERY[name]["image"]
+    assert re.search(r":[^/]*\d+\.\d+[^/]*$", image)
+    assert "latest" not in image
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_two_replicas_that_are_the_same_wait_for_their_migrations(service: str) -> None:
+    first, second = COMPOSE["services"][f"{service}-1"], COMPOSE["services"][f"{service}-2"]
+    assert first == second
+    assert first["depends_on"] == {f"{service}-migrate": {"condition": "service_completed_successfully"}}
+    assert "ports" not in first
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_the_proxy_knows_both_replicas_and_verifies_them(service: str) -> None:
+    config = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    section = re.search(rf"^backend {service}\n(.*?)(?:^\S|\Z)", config, re.DOTALL | re.MULTILINE)
+    assert section is not None
+    for replica in (1, 2):
+        assert f"server {service}-{replica} {service}-{replica}:8443" in section[1]
+    assert f"ssl verify required ca-file /run/secrets/backend-ca.pem sni str({service})" in section[1]
+    assert "uri /health/ready" in section[1]
+    assert "disable-l7-retry unless METH_GET" in section[1]
+    assert "cookie" not in section[1]
+
+
+def test_the_proxy_logs_no_path_no_query_and_no_address() -> None:
+    config = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    formats = re.findall(r"^\s+log-format (.*)$", config, re.MULTILINE)
+    assert formats
+    for line in formats:
+        assert not re.search(r"%(ci|cp|HU|HP|HPO|HQ|r|hr|\{\+Q\}r)\b", line)
+    assert "option httplog" not in config
+    assert "option forwardfor" not in config
+
+
+def test_the_database_is_on_a_network_without_a_way_out_and_no_port_is_open() -> None:
+    assert COMPOSE["networks"]["database"] == {"internal": True}
+    postgres = COMPOSE["services"]["postgres"]
+    assert postgres["networks"] == ["database"]
+    assert [name for name, one in COMPOSE["services"].items() if "ports" in one] == ["proxy"]
+    assert "database" not in COMPOSE["services"]["proxy"]["networks"]
+
+
+def test_secrets_are_files() -> None:
+    for name, service in COMPOSE["services"].items():
+        for variable, value in (service.get("environment") or {}).items():
+            if re.search(r"PASSWORD|KEK|DATABASE_URL|TLS_KEY", variable):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                assert str(value).startswith("/run/secrets/")
+
+
+def test_each_service_sees_its_own_secrets_only() -> None:
+    for name in (f"{service}-{one}" for service in OURS for one in ("1", "2", "migrate")):
+        mounted = [one for one in COMPOSE["services"][name]["volumes"] if "/secrets/" in one]
+        assert len(mounted) == 1
+        assert f"/secrets/{name.split('-')[0]}:/run/secrets:ro" in mounted[0]
+
+
+def test_production_knows_nothing_of_a_trial() -> None:
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    for word in ("simulators", "CLOCK_FILE", "OUTBOUND_ALLOW", "ENVIRONMENT: development"):
+        assert word not in text
+    for port in TRIAL["services"]["simulators"]["ports"]:
+        assert port.startswith("127.0.0.1:")
