@@ -102,6 +102,11 @@ COMMON: list[tuple[str, Change, FederationReason]] = [
         setting("jwks", {"keys": [OWN.public.as_jwk(), {**OWN.public.jwk, "kid": 1}]}),
         FederationReason.BAD_JWKS,
     ),
+    ("crit names an object", setting("crit", [{}]), FederationReason.CRIT_NOT_UNDERSTOOD),
+    ("crit names a list", setting("crit", [["iss"]]), FederationReason.CRIT_NOT_UNDERSTOOD),
+    ("crit is text", setting("crit", "iss"), FederationReason.BAD_CLAIM),
+    ("crit is an object", setting("crit", {"iss": 1}), FederationReason.BAD_CLAIM),
+    ("17 entity types", setting("metadata", {f"t{n}": {} for n in range(17)}), FederationReason.BAD_METADATA),
     ("iss a number", setting("iss", 1), FederationReason.BAD_CLAIM),
     ("iss http", setting("iss", "http://registry.example"), FederationReason.BAD_CLAIM),
     ("sub with a trailing slash", setting("sub", f"{CHRISTIE}/"), FederationReason.BAD_CLAIM),
@@ -162,6 +167,8 @@ CONFIGURATION_ONLY: list[tuple[str, Change, FederationReason]] = [
         setting("trust_marks", [{"trust_mark_type": "t"}]),
         FederationReason.BAD_CLAIM,
     ),
+    ("an entry that is text", setting("trust_marks", ["a.b.c"]), FederationReason.BAD_CLAIM),
+    ("an entry that is null", setting("trust_marks", [None]), FederationReason.BAD_CLAIM),
     ("trust_mark_issuers a list", setting("trust_mark_issuers", []), FederationReason.BAD_CLAIM),
 ]
 
@@ -173,9 +180,17 @@ STATEMENT_ONLY: list[tuple[str, Change, FederationReason]] = [
     ("trust_mark_owners", setting("trust_mark_owners", {}), FederationReason.CLAIM_NOT_ALLOWED),
     ("policy crit", setting("metadata_policy_crit", ["regexp"]), FederationReason.POLICY_CRIT_NOT_UNDERSTOOD),
     ("policy crit empty", setting("metadata_policy_crit", []), FederationReason.BAD_CLAIM),
+    ("policy crit an object", setting("metadata_policy_crit", {"a": 1}), FederationReason.BAD_CLAIM),
+    ("policy crit a number", setting("metadata_policy_crit", 1), FederationReason.BAD_CLAIM),
+    (
+        "policy crit names a list",
+        setting("metadata_policy_crit", [[]]),
+        FederationReason.POLICY_CRIT_NOT_UNDERSTOOD,
+    ),
     ("policy a list", setting("metadata_policy", []), FederationReason.BAD_CLAIM),
     ("constraints a list", setting("constraints", []), FederationReason.BAD_CLAIM),
     ("source_endpoint http", setting("source_endpoint", "http://a.example"), FederationReason.BAD_CLAIM),
+    ("source_endpoint a number", setting("source_endpoint", 1), FederationReason.BAD_CLAIM),
     ("no keys about the subject", setting("jwks", {"keys": []}), FederationReason.BAD_JWKS),
 ]
 
@@ -198,6 +213,22 @@ def test_a_right_configuration_is_read() -> None:
     assert configuration.authority_hints == (ANCHOR,)
     assert configuration.keys[OWN.kid].thumbprint == OWN.kid
     assert configuration.exp - configuration.iat == timedelta(hours=24)
+
+
+def test_as_many_hints_marks_and_types_as_are_allowed_are_read() -> None:
+    claims = configuration_claims() | {
+        "authority_hints": [f"{ANCHOR}/{number}" for number in range(8)],
+        "trust_marks": [{"trust_mark_type": "t", "trust_mark": "a.b.c"}] * 16,
+        "metadata": {f"t{number}": {} for number in range(16)},
+    }
+    read = verify_entity_configuration(signed(claims, OWN), now=NOON)
+    assert (len(read.authority_hints), len(read.trust_marks), len(read.metadata)) == (8, 16, 16)
+
+
+def test_a_statement_need_not_name_its_endpoint() -> None:
+    claims = {name: value for name, value in statement_claims().items() if name != "source_endpoint"}
+    jwks = public_jwks([SUPERIOR.public])
+    assert verify_subordinate_statement(signed(claims, SUPERIOR), jwks, NOON).source_endpoint is None
 
 
 def test_a_right_statement_is_read() -> None:
