@@ -1,8 +1,8 @@
 """The credential endpoint: a proof in, a signed credential out, with its two transactions; against its floor.
 
-Every request collects another credential of another offer, with a holder key and a nonce of its own. One
-surgeon is recorded, and offered everything, by the issuer's own API; the others are copies of those rows under
-new ids, because recording a person takes longer than the whole measurement.
+Every request collects another credential with a holder key and a nonce of its own; seven credentials of six
+to seventeen disclosures make an offer. One surgeon is recorded, and offered everything, by the issuer's own API;
+the others are copies of those rows under new ids, because recording a person takes longer than measuring.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def measure(place: Place, *, requests: int, repetitions: int) -> Compariso
     prepared = Prepared(floors=_floor(floor_config, whole))
     async with running_issuer(place.folder, config["database_url"]) as bench:
         config["at"] = bench.clock.now().isoformat()
-        prepared.ours.extend(await _requests(bench, whole))
+        prepared.ours.extend(await requests_of(bench, whole))
     with ExitStack() as stack:
         ours = stack.enter_context(
             running(
@@ -83,7 +83,10 @@ async def measure(place: Place, *, requests: int, repetitions: int) -> Compariso
             )
         )
         found = await compare(
-            Side(ours, prepared.ours), Side(floor, prepared.floors), requests=requests, repetitions=repetitions
+            Side(ours, prepared.ours),
+            Side(floor, prepared.floors),
+            requests=requests,
+            repetitions=repetitions,
         )
     await _check(config["database_url"], whole)
     return found
@@ -97,7 +100,7 @@ async def _check(url: str, expected: int) -> None:
         raise RuntimeError(f"{expected} requests became {count} credentials")
 
 
-async def _requests(bench: IssuerBench, count: int) -> list[bytes]:
+async def requests_of(bench: IssuerBench, count: int) -> list[bytes]:
     """Requests of one credential each, for as many people as are needed."""
     staff_id = await bench.surgeon()
     offer = await bench.offer(staff_id)

@@ -1,6 +1,6 @@
 """The floors over HTTP: what any service must do at least, with the same server, database and cryptography.
 
-``python -m tests.bench.floor_apps NAME CONFIG FD`` serves one of them: ``presentation`` (FastAPI and ``Form``,
+``python -m tests.bench.floor_apps NAME CONFIG FD`` serves one: ``presentation`` (FastAPI and ``Form``,
 one decryption by joserfc with a cached key, two raw verifications with cached keys, one committed insert of
 300 bytes), ``credential`` (one raw verification, one signature, two committed transactions of one insert
 each) or ``stored`` (Starlette, fixed bytes). They check nothing else; what they do check they refuse.

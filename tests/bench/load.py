@@ -32,7 +32,9 @@ class Run:
 
 def post(path: str, body: bytes, media_type: str, *headers: str) -> bytes:
     """A whole POST request."""
-    return _request("POST", path, f"Content-Type: {media_type}", f"Content-Length: {len(body)}", *headers) + body
+    return (
+        _request("POST", path, f"Content-Type: {media_type}", f"Content-Length: {len(body)}", *headers) + body
+    )
 
 
 def get(path: str, *headers: str) -> bytes:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +25,9 @@ from passport_shared.formats.clock import epoch_s
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.sd_jwt_vc import issue_credential
 from passport_shared.service.db import Database
+from passport_testkit import node
 from passport_testkit.cases import surgeon
+from passport_testkit.keys import private_jwk
 from passport_testkit.network import vct
 from passport_testkit.verifiers import API, VerifierBench, running_verifier
 from passport_verifier.store.tables import decisions, presentation_requests
@@ -33,7 +35,7 @@ from tests.bench import load
 from tests.bench.floor import ALGORITHM, MESSAGE
 from tests.bench.paired import Comparison, Side, compare
 from tests.bench.places import Place
-from tests.bench.processes import running
+from tests.bench.processes import ROOT, Program, running
 
 POLICY = "SERVICE_NEED_URGENT.UROLOGY_SURGEON"
 FORM = "application/x-www-form-urlencoded"
@@ -46,14 +48,25 @@ DISCLOSED = (
 
 @dataclass(frozen=True)
 class Prepared:
-    """Posts that are each valid once, for both sides, and what the other verifier needs to know."""
+    """Posts that are each valid once, for every side, and what the other verifier is told of its requests."""
 
-    ours: list[bytes]
-    floors: list[bytes]
-    plaintexts: list[dict[str, Any]]
+    ours: list[bytes] = field(default_factory=list)
+    floors: list[bytes] = field(default_factory=list)
+    others: list[bytes] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    network: dict[str, Any] = field(default_factory=dict)
 
 
-async def measure(place: Place, *, requests: int, repetitions: int) -> Comparison:
+@dataclass(frozen=True)
+class Found:
+    """The verifier against its floor, and another one against the same floor, or why there is none."""
+
+    ours: Comparison
+    other: Comparison | None
+    why_no_other: str | None
+
+
+async def measure(place: Place, *, requests: int, repetitions: int) -> Found:
     """Measure; the decisions are counted in the database afterwards.
 
     Raises:
@@ -74,17 +87,36 @@ async def measure(place: Place, *, requests: int, repetitions: int) -> Compariso
         )
         floor = stack.enter_context(
             running(
-                ["python", "-m", "tests.bench.floor_apps", "presentation", place.write("floor.json", floor_config)],
+                [
+                    "python",
+                    "-m",
+                    "tests.bench.floor_apps",
+                    "presentation",
+                    place.write("floor.json", floor_config),
+                ],
                 log=place.folder / "floor.log",
                 core=place.server_core,
                 environment=place.environment,
             )
         )
-        found = await compare(
-            Side(ours, prepared.ours), Side(floor, prepared.floors), requests=requests, repetitions=repetitions
-        )
+        sizes = {"requests": requests, "repetitions": repetitions}
+        found = await compare(Side(ours, prepared.ours), Side(floor, prepared.floors), **sizes)
+        reason = node.why_not()
+        other = None
+        if reason is None:
+            program = stack.enter_context(_other(place, prepared))
+            other = await compare(Side(program, prepared.others), Side(floor, prepared.floors), **sizes)
     await _check(config["database_url"], whole)
-    return found
+    return Found(found, other, reason)
+
+
+def _other(place: Place, prepared: Prepared) -> AbstractContextManager[Program]:
+    """npm @openid4vc/openid4vp with @sd-jwt/sd-jwt-vc; the program says what it checks."""
+    config = place.write("other.json", {**prepared.network, "requests": prepared.sessions})
+    program = ROOT / "tests" / "peers" / "node" / "measured_verifier.mjs"
+    return running(
+        [node.find_node() or "node", program, config], log=place.folder / "other.log", core=place.server_core
+    )
 
 
 async def _check(url: str, expected: int) -> None:
@@ -109,14 +141,19 @@ async def _prepare(
         await _ask(bench, count)
         rows = await _narrow(bench)
         floors = _floor(floor_config)
-        prepared = Prepared([], [], [])
+        prepared = Prepared()
+        prepared.network.update(
+            root=_text(bench.registry.authority.root_der),
+            now=epoch_s(bench.clock.now()),
+            statusToken=bench.home.status_token(),
+        )
         for row in rows:
             plaintext = {"vp_token": _vp_token(bench, row), "state": row["oauth_state"]}
             key = PublicKey.from_jwk(_bare(row["encryption_jwk"]), purpose="enc")
             token = jwe.encrypt(json.dumps(plaintext).encode(), key, kid=row["kid"])
             prepared.ours.append(_post("/R0A/oid4vp/response", token))
             prepared.floors.append(_post("/response", floors.token(len(json.dumps(plaintext)))))
-            prepared.plaintexts.append(plaintext)
+            prepared.others.append(_post("/response", _for_other(row, plaintext, prepared.sessions)))
     return prepared
 
 
@@ -175,6 +212,21 @@ def _vp_token(bench: VerifierBench, row: Mapping[str, Any]) -> dict[str, list[st
     return {"staff_identity": [bound]}
 
 
+def _for_other(row: Mapping[str, Any], plaintext: dict[str, Any], sessions: list[dict[str, Any]]) -> str:
+    """The same answer, encrypted for the other verifier, which is told of the request it answers."""
+    key = SigningKey.generate()
+    payload = {
+        **{name: row[name] for name in ("client_id", "nonce", "dcql_query")},
+        **{"state": row["oauth_state"], "response_type": "vp_token", "response_mode": "direct_post.jwt"},
+        "client_metadata": {
+            "jwks": {"keys": [{**key.public.jwk, "kid": row["kid"], "use": "enc", "alg": "ECDH-ES"}]},
+            "encrypted_response_enc_values_supported": ["A128GCM", "A256GCM"],
+        },
+    }
+    sessions.append({"kid": row["kid"], "key": {**private_jwk(key), "kid": row["kid"]}, "payload": payload})
+    return jwe.encrypt(json.dumps(plaintext).encode(), key.public, kid=row["kid"])
+
+
 def _bare(jwk: Mapping[str, Any]) -> dict[str, Any]:
     return {name: jwk[name] for name in ("kty", "crv", "x", "y")}
 
@@ -210,4 +262,3 @@ def _public(key: ec.EllipticCurvePrivateKey) -> str:
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-

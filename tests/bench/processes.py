@@ -59,7 +59,11 @@ class Program:
 
 @contextlib.contextmanager
 def running(
-    arguments: Sequence[str | Path], *, log: Path, core: int | None, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str | Path],
+    *,
+    log: Path,
+    core: int | None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Program]:
     """Run a program that serves the listening socket whose number is its last argument.
 

@@ -1,8 +1,8 @@
 """The services as they are measured: the real application on a database that was filled before.
 
 ``python -m tests.bench.serving SERVICE CONFIG FD``. The application, its settings and its log are those of
-``passport-SERVICE serve``; what differs is said here: no TLS (neither has the floor; handshakes are not what is
-compared), the network register's copy comes from the database, and its clock may stand still.
+``passport-SERVICE serve``; what differs is said here: no TLS (neither has the floor; handshakes are not what
+is compared), the network register's copy comes from the database, and its clock may stand still.
 """
 
 from __future__ import annotations
