@@ -91,7 +91,7 @@ class Mortal:
 
     async def alive(self) -> None:
         """Ready, and nothing signed that could not be revoked."""
-        # What waits for the sealer because the clock was moved is sealed within the new process's first second.
+        # What waits for the sealer because the clock was moved is sealed within the next second.
         await self.bench.app.state.sealer.seal()
         ready = await self.bench.http.get("/health/ready")
         assert ready.status_code == 200, ready.json()

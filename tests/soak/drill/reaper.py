@@ -127,10 +127,11 @@ class Reaper:
                 if service.process is not None and service.process.poll() is None:
                     self.faults.append(f"{name} never ready: {str(error)[-300:]}")
                     self._die(service)
-                step_died = service.environment.pop(variable, None)
+                armed = service.environment.pop(variable, None)
+                ended = service.process.returncode if service.process is not None else None
                 service.process = None
-                if step_died:
-                    self.kills.append(Kill(name, step_died.partition("=")[0], 0.0))
+                if armed and ended == -signal.SIGKILL:
+                    self.kills.append(Kill(name, armed.partition("=")[0], 0.0))
                 continue
             self.kills.append(Kill(name, how, time.monotonic() - began))
             return

@@ -26,9 +26,13 @@ _SQLITE_UNAVAILABLE = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
+_SQLITE_REFUSES = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+)
 # PostgreSQL classes: connection, insufficient resources, operator intervention, system error; lock and
 # statement timeouts; a standby that cannot write.
 _POSTGRESQL_UNAVAILABLE = ("08", "53", "57", "58", "55P03", "25006", "40001", "40P01")
+_POSTGRESQL_REFUSES = ("25006", "53", "58")
 
 
 def as_answer(error: BaseException) -> PassportError:
@@ -54,6 +58,18 @@ def database_unavailable(error: BaseException) -> bool:
         return error.connection_invalidated or _driver_unavailable(error.orig)
     # asyncpg raises these bare when it cannot connect.
     return isinstance(error, ConnectionError) or _driver_unavailable(error)
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Whether an exception says that nothing can be written now: read-only, full, or the disk fails.
+
+    Readers may still be served then, so a read does not find it out.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_REFUSES
+    state = getattr(cause, "sqlstate", None)
+    return isinstance(state, str) and state.startswith(_POSTGRESQL_REFUSES)
 
 
 def _is_data(cause: BaseException | None) -> bool:

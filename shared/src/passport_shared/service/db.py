@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -33,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from passport_shared.service import failpoints
 from passport_shared.service.columns import JsonText, UtcDateTime, new_metadata
+from passport_shared.service.database_faults import refuses_writes
 from passport_shared.service.database_url import DatabaseInUse, FileLock, driver_url
 from passport_shared.service.migration import check, migrate, pending
 
@@ -42,6 +45,7 @@ __all__ = [
     "DatabaseUnsafe",
     "JsonText",
     "UtcDateTime",
+    "WritesRefused",
     "check",
     "driver_url",
     "is_unique_violation",
@@ -63,6 +67,9 @@ POSTGRESQL_LIMITS = {
 # Without these an acknowledged credential can vanish with the power (security.md C5).
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
+# Longer than the pause between two tries of the busiest background task.
+REFUSED_FOR_S = 5.0
+
 SqliteForm = (
     Executable
     | Sequence[Executable]
@@ -72,6 +79,10 @@ SqliteForm = (
 
 class DatabaseUnsafe(RuntimeError):
     """The database would acknowledge a commit that a power cut can take back."""
+
+
+class WritesRefused(RuntimeError):
+    """The database is there and takes no writes: full, read-only, or its disk fails."""
 
 
 class Database:
@@ -91,6 +102,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self._durable = durable
         self._opened = False
+        self._refused_at = -math.inf
         self._opening = asyncio.Lock()
         self._turn = asyncio.Lock()
         self._lock: FileLock | None = None
@@ -146,9 +158,10 @@ class Database:
         if not self._opened:
             await self.open()
         turn = self._turn if self.dialect == "sqlite" else contextlib.nullcontext()
-        async with turn, self._writer.begin() as conn:
-            yield conn
-            failpoints.hit(failpoints.BEFORE_COMMIT)
+        with self._noted():
+            async with turn, self._writer.begin() as conn:
+                yield conn
+                failpoints.hit(failpoints.BEFORE_COMMIT)
         failpoints.hit(failpoints.AFTER_COMMIT)
 
     async def hot(
@@ -166,11 +179,12 @@ class Database:
         """
         values = dict(params or {})
         if self.dialect != "sqlite":
-            async with self.read() as conn:
-                failpoints.hit(failpoints.BEFORE_COMMIT)
-                rows = _rows(await conn.execute(postgresql_statement, values))
-                failpoints.hit(failpoints.AFTER_COMMIT)
-                return rows
+            with self._noted():
+                async with self.read() as conn:
+                    failpoints.hit(failpoints.BEFORE_COMMIT)
+                    found = _rows(await conn.execute(postgresql_statement, values))
+            failpoints.hit(failpoints.AFTER_COMMIT)
+            return found
         async with self.write() as conn:
             if callable(sqlite_form):
                 return await sqlite_form(conn, values)
@@ -191,9 +205,28 @@ class Database:
         return in_use, most
 
     async def ping(self) -> None:
-        """One read that needs the database; raises what the driver raises."""
+        """One read that needs the database; raises what the driver raises.
+
+        A full or read-only database still answers reads. So this fails as well for some seconds after a write
+        was refused; the background tasks go on trying, and keep it so until writes are taken again.
+
+        Raises:
+            WritesRefused: a write was refused in the last seconds.
+        """
         async with self.read() as conn:
             await conn.execute(text("SELECT 1"))
+        if time.monotonic() - self._refused_at < REFUSED_FOR_S:
+            raise WritesRefused(f"the {self.name} database takes no writes: is it full, or read-only?")
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Remember when a write was last refused by a database that cannot write."""
+        try:
+            yield
+        except Exception as error:
+            if refuses_writes(error):
+                self._refused_at = time.monotonic()
+            raise
 
     async def _open_once(self) -> None:
         if self._lock is not None:
