@@ -11,6 +11,7 @@ import base64
 import contextlib
 import http.client
 import os
+import random
 import secrets
 import signal
 import socket
@@ -39,6 +40,7 @@ OWN_SETTINGS = {
     "verifier": {"CLIENT_ID": "verifier-service"},
 }
 """What only one of them has: they tell the registry of activity, and notices are shown on a page."""
+LASTING_PORTS = (15_000, 32_000)
 STOP_WITHIN_S = 15
 READY_WITHIN_S = 60
 INTERRUPTED = 130
@@ -275,9 +277,21 @@ def key_encryption_key(path: Path) -> Path:
 
 
 def free_ports() -> dict[str, int]:
-    """Free ports for the services and the simulators of a stack that runs beside others."""
+    """Free ports for the services and the simulators of a stack that runs beside others.
+
+    They lie below those that the machine gives to outgoing connections: a service that is stopped and started
+    again must find its own still free.
+    """
     with contextlib.ExitStack() as held:
-        sockets = {name: held.enter_context(socket.socket()) for name in (*PORTS, SIMULATORS)}
-        for taken in sockets.values():
-            taken.bind(("127.0.0.1", 0))
-        return {name: taken.getsockname()[1] for name, taken in sockets.items()}
+        found: dict[str, int] = {}
+        candidates = iter(random.SystemRandom().sample(range(*LASTING_PORTS), k=200))
+        for name in (*PORTS, SIMULATORS):
+            for port in candidates:
+                taken = held.enter_context(socket.socket())
+                with contextlib.suppress(OSError):
+                    taken.bind(("127.0.0.1", port))
+                    found[name] = port
+                    break
+            else:
+                raise StackError("no free ports")
+        return found
