@@ -29,9 +29,8 @@ def main() -> None:
     """Replace what stands between the marks."""
     tables = as_markdown()
     SOURCES.write_text(SOURCES_MARKED.sub(lambda found: f"{found[1]}{tables}{found[2]}", SOURCES.read_text()))
-    METRICS.write_text(
-        METRICS_MARKED.sub(lambda found: f"{found[1]}{metrics_markdown()}{found[2]}", METRICS.read_text())
-    )
+    names = metrics_markdown()
+    METRICS.write_text(METRICS_MARKED.sub(lambda found: f"{found[1]}{names}{found[2]}", METRICS.read_text()))
     for service, settings in SETTINGS.items():
         path = ROOT / "services" / service / "README.md"
         text = path.read_text()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from passport_shared.service.db import Database
     from passport_shared.service.doctor import ServiceTables
 
-KEPT = timedelta(seconds=5)
+KEPT = timedelta(seconds=10)
 PATIENCE_S = 5.0
 SOON = timedelta(days=30)
 

@@ -146,8 +146,6 @@ OFFERS_MADE = _counter("passport_offers_made_total", "Credential offers made.", 
 OFFERS_EXPIRED = _counter(
     "passport_offers_expired_total", "Credential offers nobody collected in time.", services=(ISSUER,)
 )
-OFFERS = _gauge("passport_offers", "Credential offers by state.", "state", services=(ISSUER,))
-CREDENTIALS = _gauge("passport_credentials", "Credentials by state.", "state", services=(ISSUER,))
 RELEASES_OPEN = _gauge(
     "passport_releases_open", "Release requests that wait for this side's answer.", services=(ISSUER,)
 )

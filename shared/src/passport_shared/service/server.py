@@ -7,8 +7,11 @@ it opened.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+from datetime import datetime
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -16,7 +19,9 @@ from fastapi import FastAPI
 
 from passport_shared.service import failpoints
 from passport_shared.service.bounded_protocol import BoundedHttpProtocol
+from passport_shared.service.metric_names import TLS_DAYS
 from passport_shared.service.settings import ServiceSettings
+from passport_shared.service.tls_files import TlsFiles
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +75,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         ssl_certfile=str(settings.tls_cert_file),
         ssl_keyfile=str(settings.tls_key_file),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, app, (settings.tls_cert_file, settings.tls_key_file))
     log.info("service.started", uri=settings.public_url)
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal once more when it has stopped; a stop that was asked for is no failure.
@@ -90,3 +95,32 @@ def _arm(setting: str | None) -> None:
     except ValueError as error:
         raise CannotServe(str(error)) from None
     log.warning("failpoint.armed", step=setting)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with the TLS files read again while it runs."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, files: tuple[Path, Path]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._files = files
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.config.ssl is None or self.should_exit:
+            return
+        state = self._app.state
+
+        def left(until: datetime) -> float:
+            return (until - state.clock.now()).total_seconds() / 86_400
+
+        def told(until: datetime) -> None:
+            state.metrics.gauge(TLS_DAYS).set_function(lambda: left(until))
+
+        self._watching = asyncio.create_task(TlsFiles(*self._files, self.config.ssl, told).watch())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        watching = getattr(self, "_watching", None)
+        if watching is not None:
+            watching.cancel()
+        await super().shutdown(sockets=sockets)

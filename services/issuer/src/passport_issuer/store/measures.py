@@ -1,4 +1,7 @@
-"""States of the issuer for metrics and for ``doctor``: counts and ages, of nobody in particular."""
+"""States of the issuer for metrics and for ``doctor``: counts and ages, of nobody in particular.
+
+Nothing here reads a table that grows with the staff: credentials and offers are counted where they are made.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,18 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from passport_issuer.rules.passports import OfferState
 from passport_issuer.rules.releases import CaseState
 from passport_issuer.store import release_tables
 from passport_issuer.store import tables as t
 from passport_shared.service import metric_names as m
-from passport_shared.service.measuring import Samples, counted, seconds
+from passport_shared.service.measuring import Samples, seconds
 
 
 async def measure(conn: AsyncConnection, now: datetime) -> Samples:
     """Read them all."""
     return {
-        **await _offers(conn),
         **await _releases(conn, now),
         **await status_lists(conn, now),
-    }
-
-
-async def _offers(conn: AsyncConnection) -> Samples:
-    offers, credentials = t.offers, t.credentials
-    made = (await conn.execute(select(offers.c.state, func.count()).group_by(offers.c.state))).all()
-    held = (await conn.execute(select(credentials.c.state, func.count()).group_by(credentials.c.state))).all()
-    return {
-        m.OFFERS: counted([(row[0], row[1]) for row in made], (state.value for state in OfferState)),
-        m.CREDENTIALS: counted([(row[0], row[1]) for row in held]),
     }
 
 
