@@ -213,7 +213,7 @@ class World:
         sent: dict[Any, Any] = {**self.headers(operation, by), **(headers or {})}
         named = "If-Match" in sent or b"If-Match" in sent
         if operation.guarded_by_version and by != NOBODY and not named:
-            sent.setdefault("If-Match", self._etag(operation, url, sent))
+            sent.setdefault("If-Match", self.version_of(operation, url, sent))
         answer = self.request(operation.method, url, headers=sent, **options)
         if answer.status_code == 429:
             self.runner.run(self._forgive())
@@ -222,7 +222,8 @@ class World:
             self._etags[url] = answer.headers["etag"]
         return answer
 
-    def _etag(self, operation: Operation, url: str, headers: Mapping[str, str]) -> str:
+    def version_of(self, operation: Operation, url: str, headers: Mapping[str, str]) -> str:
+        """The entity tag of what an operation changes, as it is now or was last seen."""
         if url not in self._etags:
             # `/x/{id}/end` and `/x/{id}/scopes` change `/x/{id}`.
             for readable in (url, url.rpartition("/")[0]):

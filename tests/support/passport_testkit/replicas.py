@@ -1,8 +1,8 @@
 """Several processes of one or more services on PostgreSQL, without a proxy: what replicas do to each other.
 
-`replicas` starts them from a description that any process can read: settings, the clients that are known, the
-hour. `Replicas.client` speaks to all of them in turn under a service's own name. They fetch nothing: what they
-know of the network is what was stored before they started. A replica's clock stands still until it is told.
+`replicas` starts them from a description that any process can read: settings, the clients that are known,
+the hour. `Replicas.client` speaks to all of them in turn under a service's own name. They fetch nothing: what
+they know of the network was stored before they started. A replica's clock stands still until it is told.
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class Replicas:
 
 
 @contextlib.contextmanager
-def replicas(
-    folder: Path, services: Sequence[Service], *, processes: int = PROCESSES
-) -> Iterator[Replicas]:
+def replicas(folder: Path, services: Sequence[Service], *, processes: int = PROCESSES) -> Iterator[Replicas]:
     """Run replicas of some services for the length of a block.
 
     Raises:

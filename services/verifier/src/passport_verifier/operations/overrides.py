@@ -233,13 +233,16 @@ async def withdraw(ctx: Context, ods: str, override_id: str, actor: Actor) -> Ov
         NotFound: no such override of this organisation.
         Conflict: it has run out.
     """
-    found = await get(ctx, ods, override_id)
-    if found.state is OverrideState.WITHDRAWN:
-        return found
+    await get(ctx, ods, override_id)
     async with ctx.db.write() as conn:
-        if not await store.withdraw(conn, override_id, by=actor.as_dict(), at=ctx.clock.now()):
-            raise Conflict("This has run out.")
-        await _ended(ctx, conn, found, OverrideState.WITHDRAWN, actor)
+        # As it is now: what was a proposal a moment ago may count by now, and the movement rest on it.
+        held = await store.held(conn, override_id)
+        if held is None:
+            raise NotFound
+        if held.state is not OverrideState.WITHDRAWN:
+            if not await store.withdraw(conn, override_id, by=actor.as_dict(), at=ctx.clock.now()):
+                raise Conflict("This has run out.")
+            await _ended(ctx, conn, held, OverrideState.WITHDRAWN, actor)
     return await get(ctx, ods, override_id)
 
 
@@ -253,8 +256,9 @@ async def expire(ctx: Context) -> int:
 
 async def _run_out(ctx: Context, override: Override, now: datetime) -> None:
     async with ctx.db.write() as conn:
-        if await store.expire(conn, override.id, by=BY_TIME.as_dict(), at=now):
-            await _ended(ctx, conn, override, OverrideState.EXPIRED, BY_TIME)
+        held = await store.held(conn, override.id)
+        if held is not None and await store.expire(conn, override.id, by=BY_TIME.as_dict(), at=now):
+            await _ended(ctx, conn, held, OverrideState.EXPIRED, BY_TIME)
 
 
 async def _ended(

@@ -251,10 +251,14 @@ async def withdraw(ctx: Context, ods: str, policy_id: str, number: int, actor: A
     if found.state is VersionState.WITHDRAWN:
         return found
     async with ctx.db.write() as conn:
-        if not await store.withdraw(conn, found.version_id, by=actor.as_dict(), at=ctx.clock.now()):
-            raise Conflict("This version is approved: propose another one that takes its place.")
-        await _audit(ctx, conn, "policy.withdrawn", found, actor)
-    return await get(ctx, ods, policy_id, number)
+        withdrawn = await store.withdraw(conn, found.version_id, by=actor.as_dict(), at=ctx.clock.now())
+        if withdrawn:
+            await _audit(ctx, conn, "policy.withdrawn", found, actor)
+    after = await get(ctx, ods, policy_id, number)
+    # Somebody else may have taken it back at the same moment: that is what was asked for.
+    if after.state is not VersionState.WITHDRAWN:
+        raise Conflict("This version is approved: propose another one that takes its place.")
+    return after
 
 
 def second_person(ctx: Context, first: Mapping[str, Any], second: Actor) -> FourEyes:

@@ -51,4 +51,9 @@ async def redeem(ctx: Context, request: PresentationRequest, *, response_code: s
                 actor={"ref": "browser", "client_id": "browser", "kind": "BROWSER", "asserted": False},
                 organisation=request.ods,
             )
-    return redeemed
+    if redeemed:
+        return True
+    # The same browser at the same moment, by a second tap: it has come back to it.
+    async with ctx.db.read() as conn:
+        after = await requests.get(conn, request.ods, request.id)
+    return after is not None and came_back(after, browser)

@@ -73,6 +73,13 @@ async def get(conn: AsyncConnection, ods: str, override_id: str) -> Override | N
     return _override(row) if row else None
 
 
+async def held(conn: AsyncConnection, override_id: str) -> Override | None:
+    """Take an override's row until the transaction ends, and return it as it is then."""
+    same = update(overrides).where(overrides.c.id == override_id).values(ods=overrides.c.ods)
+    row = (await conn.execute(same.returning(*overrides.c))).mappings().one_or_none()
+    return _override(row) if row else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """A decision's findings, and every override of the answer it was made from."""
