@@ -1,6 +1,7 @@
-"""`make bench`: the rows of design §8 up to the status list, as ratios measured in one run (docs/benchmarks.md).
+"""`make bench`: the rows of design §8 up to the status list, as ratios measured in one run.
 
 Nothing here passes or fails: it prints a table. Where something is missing on this machine the row says so.
+docs/benchmarks.md explains each row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The credential endpoint: a proof in, a signed credential out, with its two transactions; against its floor.
 
 Every request collects another credential with a holder key and a nonce of its own; seven credentials of six
-to seventeen disclosures make an offer. One surgeon is recorded, and offered everything, by the issuer's own API;
-the others are copies of those rows under new ids, because recording a person takes longer than measuring.
+to seventeen disclosures make an offer. One surgeon is recorded, and offered everything, by the issuer's own
+API; the others are copies of those rows under new ids, because recording people takes longer than measuring.
 """
 
 from __future__ import annotations
