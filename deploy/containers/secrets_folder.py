@@ -37,7 +37,9 @@ def make(home: Path, *, now: datetime, edge: Sequence[str] = ()) -> None:
     passwords(home)
     replicas(home, now)
     for service in SERVICES:
-        _key_encryption_key(home / "secrets" / service / "kek")
+        # the key-encryption key is 32 bytes, base64url without padding
+        for name in ("kek", "metrics_token"):
+            _keep(home / "secrets" / service / name, secrets.token_urlsafe(32), SERVICE_USER)
     for name in ("network", "simulators", "clock"):
         _folder(home / name, SERVICE_USER, SHARED)
     if edge:
@@ -83,12 +85,6 @@ def trial_edge(home: Path, hosts: Sequence[str], now: datetime) -> None:
     _write(own / "tls-cert.pem", certificate, SERVICE_USER)
     _write(own / "tls-key.pem", key, SERVICE_USER)
     _write(public / "tls-ca.pem", made.ca.read_bytes(), SERVICE_USER, 0o444)
-
-
-def _key_encryption_key(path: Path) -> None:
-    if not path.exists():
-        # 32 bytes, base64url without padding
-        _keep(path, secrets.token_urlsafe(32), SERVICE_USER)
 
 
 def _folder(path: Path, owner: int, mode: int = FOLDER) -> Path:

@@ -1,8 +1,8 @@
 """The stack of compose.yaml and compose.trial.yaml as the demonstration meets it: through the proxy.
 
-`ContainerStack` writes what docs/running.md has a person write, gives the commands a person would give, and is
-a `Deployment` like the processes of `deploy.dev.stack`. Every service has two replicas; commands run in the
-first.
+`ContainerStack` writes what docs/running.md has a person write, gives the commands a person would give, and
+is a `Deployment` like the processes of `deploy.dev.stack`. Every service has two replicas; commands run in
+the first.
 """
 
 from __future__ import annotations

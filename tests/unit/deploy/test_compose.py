@@ -81,7 +81,7 @@ def test_the_database_is_on_a_network_without_a_way_out_and_no_port_is_open() ->
 def test_secrets_are_files() -> None:
     for name, service in COMPOSE["services"].items():
         for variable, value in (service.get("environment") or {}).items():
-            if re.search(r"PASSWORD|KEK|DATABASE_URL|TLS_KEY", variable):
+            if re.search(r"PASSWORD|KEK|DATABASE_URL|TLS_KEY|TOKEN(?!S)", variable):
                 assert variable.endswith("_FILE"), f"{name}: {variable}"
                 assert str(value).startswith("/run/secrets/")
 

@@ -1,8 +1,9 @@
 """`python -m passport_shared.service.probe [/path]`: ask the service of this container how it is.
 
-For an image's health check, and for an operator who wants one replica's own `/metrics`. It imports nothing of the
-service, because it runs every few seconds beside it. Whom it asks is on this side of the network, on the port of
-`PASSPORT_<SERVICE>_BIND`: the certificate is not checked, since it names the service's host and not this address.
+For an image's health check, and for an operator who wants one replica's own `/metrics`. It imports nothing of
+the service, because it runs every few seconds beside it. Whom it asks is on this side of the network, on the
+port of `PASSPORT_<SERVICE>_BIND`: the certificate is not checked, for it names the service's host and not this
+address.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 READY = "/health/ready"
 PORT = 8443
@@ -29,7 +31,19 @@ def port(environment: Mapping[str, str]) -> int:
     return PORT
 
 
-def ask(path: str, number: int) -> tuple[int, bytes]:
+def credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """The header that `/metrics` asks for, where the deployment has a token for it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    for name, value in environment.items():
+        if name.startswith("PASSPORT_") and name.endswith("_METRICS_TOKEN_FILE"):
+            return {"Authorization": f"Bearer {Path(value).read_text(encoding='ascii').strip()}"}
+    return {}
+
+
+def ask(path: str, number: int, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
     """GET a path from the service on this host.
 
     Raises:
@@ -40,7 +54,7 @@ def ask(path: str, number: int) -> tuple[int, bytes]:
     context.verify_mode = ssl.CERT_NONE
     connection = http.client.HTTPSConnection("127.0.0.1", number, timeout=TIMEOUT_S, context=context)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.read(MOST_BYTES)
     finally:
@@ -51,7 +65,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Print the answer; 0 only if it is 200."""
     path = arguments[0] if arguments else READY
     try:
-        status, body = ask(path, port(environment))
+        status, body = ask(path, port(environment), credentials(environment))
     except (OSError, http.client.HTTPException) as error:
         sys.stderr.write(f"no answer: {error}\n")
         return 1
