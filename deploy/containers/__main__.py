@@ -38,19 +38,21 @@ T = TypeVar("T")
 FAILURES = (Unexpected, StackError, Refused, WalletSaysNo, WalletError, EngineFailed)
 
 
-def images(engine: Engine) -> None:
+def images(engine: Engine) -> int:
     """Build the four images, and stand-ins for the official ones that cannot be had."""
     _told("base image", engine.base_image)
     for name in BUILT:
-        _built(engine, f"{IMAGES}/{name}:{TAG}", ROOT / "deploy" / "Dockerfile", SERVICE=name)
+        _built(engine, f"{IMAGES}/{name}:{TAG}", ROOT / "deploy" / "Dockerfile", service=name)
     for name in STANDINS.values():
         tag = f"{IMAGES}/{name}-standin:{TAG}"
         if not engine.has_image(tag):
             _built(engine, tag, ROOT / "deploy" / name / "Dockerfile.standin")
+    return 0
 
 
-def _built(engine: Engine, tag: str, dockerfile: Path, **arguments: str) -> None:
-    _told(tag, lambda: engine.build(tag, dockerfile, **arguments))
+def _built(engine: Engine, tag: str, dockerfile: Path, *, service: str | None = None) -> None:
+    arguments = {} if service is None else {"SERVICE": service}
+    _told(tag, lambda: engine.build(tag, dockerfile, arguments))
 
 
 def up(engine: Engine) -> int:
@@ -119,7 +121,7 @@ def _free_ports() -> dict[str, int]:
 def main() -> int:
     """Run one of the commands; where no engine can be had, say why."""
     acts: dict[str, Callable[[Engine], int]] = {
-        "images": lambda engine: images(engine) or 0,
+        "images": images,
         "up": up,
         "down": down,
         "check": check,

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx
 
-from deploy.containers.stack import ContainerStack, StackError
+from deploy.containers.stack import ContainerStack
 from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER
 from deploy.dev.clients import Clients
 from deploy.dev.management import http_client
+from deploy.dev.stack import StackError
 
 OURS = ("registry", "issuer", "verifier")
 USER = "10001"

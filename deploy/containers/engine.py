@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +125,7 @@ class Engine:
             self.run("image", "rm", "--force", PYTHON_IMAGE, check=False)
             raise NoEngine(f"no base image could be made: {errors.decode(errors='replace')[-SAID:]}")
 
-    def build(self, tag: str, dockerfile: Path, *, context: Path = ROOT, **arguments: str) -> None:
+    def build(self, tag: str, dockerfile: Path, arguments: Mapping[str, str]) -> None:
         """Build an image; a machine's own certificate bundle is a secret of the build, in no layer of it."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
         bundle = Path(os.environ.get("SSL_CERT_FILE", SYSTEM_CA))
@@ -134,7 +135,7 @@ class Engine:
             *(["--isolation=chroot"] if os.geteuid() == 0 else []),
             *secrets,
             *given,
-            *("--tag", tag, "--file", str(dockerfile), str(context)),
+            *("--tag", tag, "--file", str(dockerfile), str(ROOT)),
         )
 
 

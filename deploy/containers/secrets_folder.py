@@ -84,6 +84,8 @@ def trial_edge(home: Path, hosts: Sequence[str], now: datetime) -> None:
     own = _folder(home / "secrets" / "simulators", SERVICE_USER)
     _write(own / "tls-cert.pem", certificate, SERVICE_USER)
     _write(own / "tls-key.pem", key, SERVICE_USER)
+    for file in (made.ca, made.certificate, made.key):
+        _give(file, 0)
     _write(public / "tls-ca.pem", made.ca.read_bytes(), SERVICE_USER, 0o444)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from deploy.containers import copies, secrets_folder
 from deploy.containers.engine import ROOT, Engine, said
@@ -235,9 +236,10 @@ class ContainerStack:
         found = self._ids(container)
         return bool(found) and self.inspect(found[0])["State"]["Running"] is True
 
-    def inspect(self, container_id: str) -> dict[str, object] | dict[str, dict[str, object]]:
+    def inspect(self, container_id: str) -> dict[str, Any]:
         """What the engine knows of a container."""
-        return json.loads(self.engine.output("inspect", container_id))[0]  # type: ignore[no-any-return]
+        found: dict[str, Any] = json.loads(self.engine.output("inspect", container_id))[0]
+        return found
 
     def _ids(self, container: str) -> list[str]:
         labels = {"io.podman.compose.project": self.project, "com.docker.compose.service": container}

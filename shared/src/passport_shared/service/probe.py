@@ -2,8 +2,8 @@
 
 For an image's health check, and for an operator who wants one replica's own `/metrics`. It imports nothing of
 the service, because it runs every few seconds beside it. Whom it asks is on this side of the network, on the
-port of `PASSPORT_<SERVICE>_BIND`: the certificate is not checked, for it names the service's host and not this
-address.
+port of `PASSPORT_<SERVICE>_BIND`: the certificate is not checked, for it names the service's host and not
+this address.
 """
 
 from __future__ import annotations
