@@ -448,7 +448,7 @@ async def test_a_taken_status_index_is_drawn_again(
         issuer = await bench.live_issuer()
         mark = (await bench.snapshot()).mark_for(issuer.entity_id)
         assert mark is not None
-        drawn = iter([mark.status.idx, mark.status.idx, mark.status.idx + 1])
+        drawn = itertools.chain([mark.status.idx] * 2, itertools.repeat(mark.status.idx + 1))
         monkeypatch.setattr(mark_store, "random_index", lambda: next(drawn))
         await bench.grant(RBV, Role.ISSUER, bench.issue_grant("Employment"))
         await bench.publish()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from passport_registry.settings import RegistrySettings
+from passport_registry.store.fingerprints import Fingerprint
 from passport_shared.formats.clock import Clock
 from passport_shared.outbound import Outbound
 from passport_shared.service.audit import AuditLog
@@ -33,6 +35,8 @@ class Context:
     leases: Leases
     idempotency: Idempotency
     limiter: RateLimiter
+    # What the publisher of this process has looked at: each organisation as it was then, and when.
+    looked: dict[str, tuple[Fingerprint, datetime]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     @property

@@ -6,6 +6,7 @@ make current, which sets the old index INVALID in the same transaction. A crash 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from passport_registry.store.rows import Duplicate
 from passport_shared.formats.freshness import STATEMENT_LIFETIME, STATEMENT_RENEWAL
 from passport_shared.formats.ids import new_id, random_token
 from passport_shared.formats.jose import SigningKey
-from passport_shared.formats.status_list import SUSPENDED, VALID
+from passport_shared.formats.status_list import VALID
 from passport_shared.formats.trust_mark import MarkStatusReference, mark_type, trust_mark
 
 # So many marks share the two transactions of a renewal; a daily renewal of thousands stays short.
@@ -80,18 +81,17 @@ def _batches(due: Sequence[Due]) -> Iterator[Sequence[Due]]:
 async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple[Mark, Due]]:
     """Record the intention: nothing is signed that could not be taken back by its status index."""
     now = ctx.clock.now().replace(microsecond=0)
-    prepared = []
+    entity_ids = [item.view.entity.entity_id for item in batch]
     async with ctx.db.write() as conn:
         await turn(conn)
+        await entities.hold_many(conn, entity_ids)
+        await marks.abandon_prepared(conn, entity_ids)
         # Counted once a batch: a list takes a batch more than it needs to, never more than it has.
         list_id = (await _open_list(ctx, conn)).id
-        for item in batch:
-            entity_id = item.view.entity.entity_id
-            await entities.hold(conn, entity_id)
-            await marks.abandon_prepared(conn, entity_id)
-            mark = Mark(
+        made = [
+            Mark(
                 jti=new_id(),
-                entity_id=entity_id,
+                entity_id=item.view.entity.entity_id,
                 trust_mark_type=mark_type(ctx.anchor, item.content.role),
                 content_digest=item.digest,
                 content=item.content.as_claims(),
@@ -102,26 +102,41 @@ async def _prepare(ctx: Context, batch: Sequence[Due], turn: Turn) -> list[tuple
                 status=VALID,
                 state="PREPARED",
             )
-            prepared.append((await _with_index(conn, mark), item))
-            standing = item.view.standing
-            await entities.set_standing(
-                conn,
-                entity_id,
-                live_since=standing.live_since,
-                issuing_closed_at=standing.issuing_closed_at,
-            )
-    return prepared
+            for item in batch
+        ]
+        drawn = await _with_indices(conn, made)
+        for item in batch:
+            await _keep_standing(conn, item.view)
+    return list(zip(drawn, batch, strict=True))
 
 
-async def _with_index(conn: AsyncConnection, mark: Mark) -> Mark:
-    """Insert the mark under a random free index; the unique constraint decides whether it was free."""
+async def _keep_standing(conn: AsyncConnection, view: EntityView) -> None:
+    """Keep what was derived, where it is something new."""
+    entity, derived = view.entity, view.standing
+    if (entity.live_since, entity.issuing_closed_at) != (derived.live_since, derived.issuing_closed_at):
+        await entities.set_standing(
+            conn,
+            entity.entity_id,
+            live_since=derived.live_since,
+            issuing_closed_at=derived.issuing_closed_at,
+        )
+
+
+async def _with_indices(conn: AsyncConnection, made: Sequence[Mark]) -> list[Mark]:
+    """Insert marks under random free indices of one list; the unique constraint decides who was first."""
     for _ in range(INDEX_DRAWS):
-        drawn = Mark(**{**vars(mark), "status_idx": marks.random_index()})
+        # Most of a list may be taken: some more are drawn than are needed.
+        drawn = {marks.random_index() for _ in range(4 * len(made) + 8)}
+        free = sorted(drawn - await marks.taken(conn, made[0].status_list_id, drawn))
+        if len(free) < len(made):
+            continue
+        chosen = secrets.SystemRandom().sample(free, len(made))
+        rows = [Mark(**{**vars(mark), "status_idx": index}) for mark, index in zip(made, chosen, strict=True)]
         try:
-            await marks.prepare(conn, drawn)
+            await marks.prepare(conn, rows)
         except Duplicate:
             continue
-        return drawn
+        return rows
     raise RuntimeError("no free status index was drawn from an open list")
 
 
@@ -168,25 +183,24 @@ async def _make_current(
     ctx: Context, prepared: Sequence[tuple[Mark, Due]], signed: dict[str, str], turn: Turn
 ) -> int:
     now = ctx.clock.now()
-    issued = 0
+    items = {mark.jti: item for mark, item in prepared}
+    entity_ids = [mark.entity_id for mark, _ in prepared]
     async with ctx.db.write() as conn:
         await turn(conn)
-        for mark, item in prepared:
-            # Read again here: a suspension since the preparation must stand on the new index.
-            entity = await entities.hold(conn, mark.entity_id)
-            suspended = entity is not None and entity.suspension == Suspension.INTEGRITY
-            status = SUSPENDED if suspended else VALID
-            made = await marks.make_current(
-                conn, mark.jti, mark.entity_id, jwt=signed[mark.jti], status=status, now=now
-            )
-            if not made:
-                continue
-            issued += 1
+        await entities.hold_many(conn, entity_ids)
+        # Read again here: a suspension since the preparation must stand on the new index.
+        suspended = await entities.suspended(conn, entity_ids, Suspension.INTEGRITY)
+        made = await marks.make_current(conn, signed, suspended=suspended, now=now)
+        for mark in made:
             await ctx.audit.record(
                 conn,
                 kind="trust_mark.issued",
                 subject_ref=mark.entity_id,
                 actor={"system": "publish"},
-                details={"jti": mark.jti, "content": mark.content_digest, "role": item.role.value},
+                details={
+                    "jti": mark.jti,
+                    "content": mark.content_digest,
+                    "role": items[mark.jti].role.value,
+                },
             )
-    return issued
+    return len(made)

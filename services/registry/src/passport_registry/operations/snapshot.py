@@ -213,7 +213,7 @@ def _source(number: int, shard: Sequence[ListedEntity], configuration: Statement
         said += [configuration.content_digest, configuration.issued_at.isoformat()]
     for item in shard:
         said.append([item.entity_id, item.name, item.jti, item.stated_digest, item.stated_at.isoformat()])
-    return hashlib.sha256(strict.canonical(said)).hexdigest()
+    return hashlib.sha256(strict.dumps(said)).hexdigest()
 
 
 async def _shard(ctx: Context, shard: Sequence[ListedEntity], configuration: str | None) -> bytes:

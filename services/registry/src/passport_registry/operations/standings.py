@@ -31,7 +31,7 @@ from passport_registry.store.organisations import Organisation
 from passport_shared.formats import trust_mark
 from passport_shared.service.db import Database
 
-PAGE = 200
+PAGE = 50
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,6 +148,19 @@ async def hold(conn: AsyncConnection, entity_id: str) -> Entity | None:
     return await get(conn, entity_id)
 
 
+async def hold_many(conn: AsyncConnection, entity_ids: Collection[str]) -> None:
+    """As `hold`, for the entities of a batch; whoever holds several does so here, one publisher at a time."""
+    await conn.execute(
+        update(_E).where(_E.c.entity_id.in_(sorted(entity_ids))).values(entity_id=_E.c.entity_id)
+    )
+
+
+async def suspended(conn: AsyncConnection, entity_ids: Collection[str], suspension: str) -> set[str]:
+    """Return which of these entities are suspended in this way."""
+    query = select(_E.c.entity_id).where(_E.c.entity_id.in_(entity_ids), _E.c.suspension == suspension)
+    return set((await conn.execute(query)).scalars())
+
+
 async def set_standing(
     conn: AsyncConnection, entity_id: str, *, live_since: datetime | None, issuing_closed_at: datetime | None
 ) -> None:

@@ -6,7 +6,7 @@ A mark's `status` column is the one place of its standing: the status endpoint a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_registry.store import tables
 from passport_registry.store.rows import Duplicate, many, one
+from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
 from passport_shared.service.db import is_unique_violation
 
 _M = tables.trust_marks
@@ -125,15 +126,23 @@ def random_index() -> int:
     return secrets.randbelow(SIZE)
 
 
-async def prepare(conn: AsyncConnection, mark: Mark) -> None:
-    """Record the intention to sign a mark.
+async def taken(conn: AsyncConnection, list_id: str, indices: Collection[int]) -> set[int]:
+    """Return which of these indices of a list are taken."""
+    query = select(_M.c.status_idx).where(
+        _M.c.status_list_id == list_id, _M.c.status_idx.in_(sorted(indices))
+    )
+    return set((await conn.execute(query)).scalars())
+
+
+async def prepare(conn: AsyncConnection, prepared: Sequence[Mark]) -> None:
+    """Record the intention to sign marks.
 
     Raises:
-        Duplicate: its status index is taken; draw another.
+        Duplicate: one of their status indices is taken; draw others.
     """
     try:
         async with conn.begin_nested():
-            await conn.execute(insert(_M).values(**vars(mark)))
+            await conn.execute(insert(_M), [dict(vars(mark)) for mark in prepared])
     except IntegrityError as error:
         if is_unique_violation(error):
             raise Duplicate from error
@@ -141,31 +150,45 @@ async def prepare(conn: AsyncConnection, mark: Mark) -> None:
 
 
 async def make_current(
-    conn: AsyncConnection, jti: str, entity_id: str, *, jwt: str, status: int, now: datetime
-) -> bool:
-    """Put a prepared mark in the place of the entity's current one, whose index becomes INVALID with it.
+    conn: AsyncConnection, signed: Mapping[str, str], *, suspended: Collection[str], now: datetime
+) -> list[Mark]:
+    """Put prepared marks in the place of their entities' current ones, whose indices become INVALID.
 
-    The caller holds the entity's row (`entities.hold`). False if the mark is not prepared any more: then
-    nothing changes, because an entity without a current mark would have no authority at all.
+    The caller holds the entities' rows (`entities.hold_many`). Returned are those that were put there: one
+    that is not prepared any more changes nothing, because an entity without a current mark would have no
+    authority at all.
+
+    Args:
+        conn: a transaction.
+        signed: the signed marks by jti.
+        suspended: entities whose mark is suspended from the start.
+        now: when.
     """
-    prepared = await one(conn, select(_M).where(_M.c.jti == jti, _M.c.state == "PREPARED"), Mark)
-    if prepared is None:
-        return False
+    where = (_M.c.jti.in_(sorted(signed)), _M.c.state == "PREPARED")
+    prepared = await many(conn, select(_M).where(*where).order_by(_M.c.jti), Mark)
+    if not prepared:
+        return []
     await conn.execute(
         update(_M)
-        .where(_M.c.entity_id == entity_id, _M.c.state == "CURRENT")
-        .values(state="REPLACED", status=1, replaced_at=now)
+        .where(_M.c.entity_id.in_([mark.entity_id for mark in prepared]), _M.c.state == "CURRENT")
+        .values(state="REPLACED", status=INVALID, replaced_at=now)
     )
-    await conn.execute(update(_M).where(_M.c.jti == jti).values(state="CURRENT", jwt=jwt, status=status))
-    return True
+    for mark in prepared:
+        status = SUSPENDED if mark.entity_id in suspended else VALID
+        await conn.execute(
+            update(_M)
+            .where(_M.c.jti == mark.jti)
+            .values(state="CURRENT", jwt=signed[mark.jti], status=status)
+        )
+    return prepared
 
 
-async def abandon_prepared(conn: AsyncConnection, entity_id: str) -> None:
+async def abandon_prepared(conn: AsyncConnection, entity_ids: Collection[str]) -> None:
     """Burn the indices of marks that were prepared and never became current: a signature may exist."""
     await conn.execute(
         update(_M)
-        .where(_M.c.entity_id == entity_id, _M.c.state == "PREPARED")
-        .values(state="ABANDONED", status=1)
+        .where(_M.c.entity_id.in_(entity_ids), _M.c.state == "PREPARED")
+        .values(state="ABANDONED", status=INVALID)
     )
 
 

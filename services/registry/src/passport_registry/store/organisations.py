@@ -70,6 +70,12 @@ async def get(conn: AsyncConnection, ods_code: str) -> Organisation | None:
     return await one(conn, select(_T).where(_T.c.ods_code == ods_code), Organisation)
 
 
+async def those(conn: AsyncConnection, codes: Collection[str]) -> list[Organisation]:
+    """Return the organisations with these ODS codes, by code."""
+    query = select(_T).where(_T.c.ods_code.in_(codes)).order_by(_T.c.ods_code)
+    return [Organisation(**row._mapping) for row in await conn.execute(query)]
+
+
 async def page(
     conn: AsyncConnection, *, after: str | None, limit: int | None, ods_code: str | None = None
 ) -> list[Organisation]:
