@@ -311,7 +311,7 @@ async def test_enrolment(world: World) -> None:
             )
         except EnrolmentRefused:
             return False
-        return tenant.state.value == "ACTIVE"
+        return bool(tenant.state.value == "ACTIVE")
 
     assert not await _refused_first(world, enrol)
     await each_fault(world, "/api/v1/enrolments", enrol, recovers_each_time=False)

@@ -365,7 +365,8 @@ class ImpatientOutbound(Outbound):
 
     def _call(self, *args: Any) -> _Call:
         *others, total = args
-        return super()._call(*others, IMPATIENCE if self.proxy.fault in SLOW else total)
+        limited = IMPATIENCE if self.proxy.fault in SLOW else total
+        return super()._call(*others, limited)  # type: ignore[call-arg]
 
 
 def network_through(proxy: FaultProxy) -> CheckedTransport:

@@ -96,6 +96,13 @@ class Networks:
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
             content = kept.get(part.sha256)
+            # Parts come from the registry and from nowhere else, whatever a manifest says.
+            if content is None and not part.uri.startswith(f"{trusted.entity_id}/"):
+                raise WalletError(
+                    Refusal.SNAPSHOT_REFUSED,
+                    "The network's register sent something wrong (part_elsewhere).",
+                    code="part_elsewhere",
+                )
             if content is None:
                 content = await self._fetch(part.uri, JSON, min(part.bytes, MAX_PART_BYTES))
             parts[part.name] = content

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -205,7 +206,7 @@ class ClockGuard:
     def show(self, metrics: Metrics) -> None:
         """Add a gauge per reference: how many seconds our clock is ahead, 0 while nothing was compared."""
         for name in (DATABASE, REGISTRY):
-            metrics.gauge(CLOCK_AHEAD).labels(name).set_function(lambda name=name: self._seconds(name))
+            metrics.gauge(CLOCK_AHEAD).labels(name).set_function(partial(self._seconds, name))
 
     def _seconds(self, name: str) -> float:
         for finding in self.findings:

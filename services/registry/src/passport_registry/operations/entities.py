@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -26,6 +26,8 @@ from passport_registry.store.entities import Certificate, EnrolmentCode, Entity
 from passport_registry.store.rows import Duplicate
 from passport_shared.formats.ids import new_id, random_token
 from passport_shared.formats.status_list import SUSPENDED, VALID
+from passport_shared.outbound import OutboundError, OutboundReason
+from passport_shared.outbound.urls import check_url
 from passport_shared.service.auth import Actor
 from passport_shared.service.idempotency import Claim
 
@@ -43,6 +45,15 @@ class NewCode:
     expires_at: datetime
 
 
+def _is_an_address(entity_id: str, allow: Collection[str]) -> bool:
+    """Whether the host is an IP address in any notation, and not one the operator listed."""
+    try:
+        check_url(entity_id, allow)
+    except OutboundError as error:
+        return error.reason is OutboundReason.IP_LITERAL
+    return False
+
+
 async def create(
     ctx: Context, ods_code: str, role: Role, entity_id: str, actor: Actor, claim: Claim | None = None
 ) -> Entity:
@@ -56,6 +67,8 @@ async def create(
     fault = entity_id_fault(entity_id, ods_code)
     if fault is None and entity_id.startswith(f"{ctx.anchor}/"):
         fault = "lies below the registry's own identifier"
+    if fault is None and _is_an_address(entity_id, ctx.settings.outbound_allow):
+        fault = "names a host by its address: nobody calls it there"
     if fault is not None:
         raise fields([("entity_id", fault)])
     entity = Entity(
