@@ -1,8 +1,13 @@
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+
+from deploy.containers import secrets_folder
+from deploy.dev.documents import SETTINGS
+from passport_shared.service.settings import check_config
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
@@ -99,3 +104,53 @@ def test_production_knows_nothing_of_a_trial() -> None:
         assert word not in text
     for port in TRIAL["services"]["simulators"]["ports"]:
         assert port.startswith("127.0.0.1:")
+
+
+def settled(service: str, home: Path, *, trial: bool) -> dict[str, str]:
+    """The environment of a replica, with its variables filled in and its mounts where the files are."""
+    given = (ROOT / "deploy" / "env" / "compose.env.example").read_text()
+    variables = dict(line.split("=", 1) for line in given.splitlines() if line and not line.startswith("#"))
+    variables |= {"SYSTEMS_HOST": "systems.example", "SYSTEMS_PORT": "9444"}
+    environment = dict(COMPOSE["services"][f"{service}-1"]["environment"])
+    example = (ROOT / "deploy" / "env" / f"{service}.env.example").read_text()
+    environment |= dict(line.split("=", 1) for line in example.splitlines() if not line.startswith("#"))
+    if trial:
+        environment |= TRIAL["services"][f"{service}-1"]["environment"]
+    mounts = {
+        "/run/secrets": home / "secrets" / service,
+        "/etc/passport": home / "network",
+        "/public": home / "public",
+        "/clock": home / "clock",
+    }
+    for name, value in environment.items():
+        filled = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: variables[found[1]], value)
+        for inside, outside in mounts.items():
+            filled = filled.replace(f"{inside}/", f"{outside}/")
+        environment[name] = filled
+    return environment
+
+
+@pytest.fixture(name="home", scope="module")
+def fixture_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("deployment")
+    now = datetime.now(UTC)  # noqa: TID251  what the services will compare certificates with
+    secrets_folder.make(home, now=now, edge=["registry.example"])
+    (home / "network" / "trust.json").write_text("{}")
+    return home
+
+
+@pytest.mark.parametrize("trial", [False, True], ids=["production", "trial"])
+@pytest.mark.parametrize("service", OURS)
+def test_a_replica_can_start_with_what_compose_gives_it(home: Path, service: str, trial: bool) -> None:
+    environment = settled(service, home, trial=trial)
+    assert check_config(SETTINGS[service], environment) == []
+    kind = environment.get(f"PASSPORT_{service.upper()}_ENVIRONMENT", "production")
+    assert kind == ("development" if trial else "production")
+
+
+def test_every_variable_of_compose_has_an_example_or_a_default() -> None:
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    given = (ROOT / "deploy" / "env" / "compose.env.example").read_text()
+    named = set(re.findall(r"^([A-Z_]+)=", given, re.MULTILINE))
+    used = {name for name, rest in re.findall(r"\$\{(\w+)([^}]*)\}", text) if not rest.startswith(":-")}
+    assert used <= named
