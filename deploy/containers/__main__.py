@@ -15,13 +15,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
 from deploy.containers import checks, names
 from deploy.containers.engine import ROOT, Engine, EngineFailed, NoEngine
-from deploy.containers.stack import IMAGES, STANDINS, TAG, ContainerStack
+from deploy.containers.stack import IMAGES, OFFICIAL, TAG, ContainerStack
 from deploy.demo import __main__ as demonstration
 from deploy.demo.story import Story, Unexpected
 from deploy.demo.wallets import WalletSaysNo
@@ -33,6 +34,7 @@ FOLDER = Path(".dev") / "containers"
 TRIAL = FOLDER / "trial"
 PROJECT = "staff-passport-trial"
 PORTS = {"proxy": 9443, SIMULATORS: 9444}
+AT_ONCE = 2
 BUILT = ("registry", "issuer", "verifier", SIMULATORS)
 T = TypeVar("T")
 FAILURES = (Unexpected, StackError, Refused, WalletSaysNo, WalletError, EngineFailed)
@@ -41,12 +43,25 @@ FAILURES = (Unexpected, StackError, Refused, WalletSaysNo, WalletError, EngineFa
 def images(engine: Engine) -> int:
     """Build the four images, and stand-ins for the official ones that cannot be had."""
     _told("base image", engine.base_image)
-    for name in BUILT:
-        _built(engine, f"{IMAGES}/{name}:{TAG}", ROOT / "deploy" / "Dockerfile", service=name)
-    for name in STANDINS.values():
-        tag = f"{IMAGES}/{name}-standin:{TAG}"
-        if not engine.has_image(tag):
-            _built(engine, tag, ROOT / "deploy" / name / "Dockerfile.standin")
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        builds = [
+            several.submit(
+                _built, engine, f"{IMAGES}/{name}:{TAG}", ROOT / "deploy" / "Dockerfile", service=name
+            )
+            for name in BUILT
+        ]
+        builds += [
+            several.submit(
+                _built,
+                engine,
+                f"{IMAGES}/{name}-standin:{TAG}",
+                ROOT / "deploy" / name / "Dockerfile.standin",
+            )
+            for name, image in OFFICIAL.items()
+            if not engine.pulled(image)
+        ]
+        for build in builds:
+            build.result()
     return 0
 
 

@@ -83,11 +83,13 @@ class Engine:
         """Whether there is such an image on the machine."""
         return self.run("image", "exists", name, check=False).returncode == 0
 
+    def pulled(self, name: str) -> bool:
+        """Whether an image of others is here, or can be had."""
+        return self.has_image(name) or self.run("pull", "--quiet", name, check=False).returncode == 0
+
     def base_image(self) -> None:
         """Make a stand-in for the official Python image from Debian's packages, unless there is an image."""
-        if self.has_image(PYTHON_IMAGE):
-            return
-        if self.run("pull", "--quiet", PYTHON_IMAGE, check=False).returncode == 0:
+        if self.pulled(PYTHON_IMAGE):
             return
         if shutil.which("mmdebstrap") is None:
             raise NoEngine(f"{PYTHON_IMAGE} cannot be pulled, and there is no mmdebstrap to make one")

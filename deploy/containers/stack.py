@@ -33,10 +33,15 @@ DOMAIN = "passport.test"
 SERVICES = ("registry", "issuer", "verifier")
 REPLICAS = ("1", "2")
 COMPOSE = (ROOT / "deploy" / "compose.yaml", ROOT / "deploy" / "compose.trial.yaml")
+PROJECT_LABEL = "io.podman.compose.project"
 READY_WITHIN_S = 300
 IMAGES = "localhost/staff-passport"
 TAG = "0.1.0"
-STANDINS = {"POSTGRES_IMAGE": "postgres", "PROXY_IMAGE": "proxy"}
+OFFICIAL = {
+    "postgres": "docker.io/library/postgres:17.6-bookworm",
+    "proxy": "docker.io/library/haproxy:3.0.21-alpine",
+}
+"""What compose.yaml takes where it can be pulled, by the service that runs it."""
 
 
 @dataclass
@@ -107,10 +112,9 @@ class ContainerStack:
         for name, service in self.services.items():
             named |= {f"{name.upper()}_HOST": service.host, f"{name.upper()}_URL": service.url}
         named |= {"SYSTEMS_HOST": self.simulators.host, "SYSTEMS_PORT": str(self.ports[SIMULATORS])}
-        for variable, image in STANDINS.items():
-            standin = f"{IMAGES}/{image}-standin:{TAG}"
-            if self.engine.has_image(standin):
-                named[variable] = standin
+        for name, image in OFFICIAL.items():
+            if not self.engine.has_image(image):
+                named[f"{name.upper()}_IMAGE"] = f"{IMAGES}/{name}-standin:{TAG}"
         return named
 
     @property
@@ -242,7 +246,7 @@ class ContainerStack:
         return found
 
     def _ids(self, container: str) -> list[str]:
-        labels = {"io.podman.compose.project": self.project, "com.docker.compose.service": container}
+        labels = {PROJECT_LABEL: self.project, "com.docker.compose.service": container}
         filters = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
         return self.engine.output("ps", "--all", "--quiet", "--no-trunc", *filters).split()
 
@@ -272,7 +276,14 @@ class ContainerStack:
 
     def stop(self) -> None:
         """Remove the containers, networks and volumes of this stack."""
-        self.compose("down", "--volumes", "--timeout", "20")
+        ours = ("--quiet", "--filter", f"label={PROJECT_LABEL}={self.project}")
+        containers = self.engine.output("ps", "--all", *ours).split()
+        if containers:
+            self.engine.run("rm", "--force", "--time", "10", *containers)
+        for kind in ("volume", "network"):
+            for name in self.engine.output(kind, "ls", *ours).split():
+                self.engine.run(kind, "rm", "--force", name)
+        self.engine.run("pod", "rm", "--force", f"pod_{self.project}", check=False)
 
 
 def _path_with_tools() -> str:

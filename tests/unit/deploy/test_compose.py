@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from deploy.containers import secrets_folder
+from deploy.containers.stack import OFFICIAL
 from deploy.dev.documents import SETTINGS
 from passport_shared.service.settings import check_config
 
@@ -81,6 +82,11 @@ def test_the_database_is_on_a_network_without_a_way_out_and_no_port_is_open() ->
     assert postgres["networks"] == ["database"]
     assert [name for name, one in COMPOSE["services"].items() if "ports" in one] == ["proxy"]
     assert "database" not in COMPOSE["services"]["proxy"]["networks"]
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_a_trial_looks_for_the_very_images_that_compose_takes(name: str) -> None:
+    assert f":-{OFFICIAL[name]}" in COMPOSE["services"][name]["image"]
 
 
 def test_secrets_are_files() -> None:
