@@ -37,7 +37,14 @@ from passport_shared.formats.snapshot_manifest import (
     part_name,
     verify_manifest,
 )
-from passport_shared.formats.snapshot_parts import Agreement, Documents, as_array, as_text, check_part
+from passport_shared.formats.snapshot_parts import (
+    Agreement,
+    Documents,
+    ReadPart,
+    as_array,
+    as_text,
+    check_part,
+)
 from passport_shared.formats.status_list import (
     INVALID,
     SUSPENDED,
@@ -80,6 +87,8 @@ __all__ = [
 ]
 
 MAX_MARKS = 4
+MAX_VERIFIED = 2_048
+"""Entities remembered once verified, about 20 kB each: more than anybody's neighbours, less than a nation."""
 
 
 class MarkStanding(StrEnum):
@@ -118,6 +127,7 @@ class Snapshot:
         self.roots = roots
         self.types = documents.types
         self.agreements = documents.agreements
+        self._parts = documents.parts
         self._entries = documents.entities
         self._status_tokens = documents.status_tokens
         self._entities: dict[str, SnapshotEntity] = {}
@@ -126,12 +136,20 @@ class Snapshot:
         self._status_keys = _status_keys(anchor)
 
     @classmethod
-    def load(cls, manifest: Manifest, parts: Mapping[str, bytes], trust_file: TrustFile) -> Snapshot:
+    def load(
+        cls,
+        manifest: Manifest,
+        parts: Mapping[str, bytes],
+        trust_file: TrustFile,
+        *,
+        before: Snapshot | None = None,
+    ) -> Snapshot:
         """Put a verified manifest and its parts together.
 
         Args:
             manifest: as `verify_manifest` returned it.
             parts: bytes by part name; parts the manifest does not name are ignored.
+            before: an earlier snapshot; a part that it holds under the same hash need not be given again.
             trust_file: the accepted trust. `Snapshot.trust_file` is the same after the anchor's key roll and
                 is what the next manifest is verified with.
 
@@ -141,10 +159,13 @@ class Snapshot:
         """
         documents = Documents()
         for part in manifest.parts:
-            if part.name not in parts:
-                raise SnapshotError(SnapshotReason.PART_MISSING, part.name)
-            check_part(part, parts[part.name])
-            documents.read(part.name, parts[part.name])
+            read = before.held_part(part.sha256) if before is not None else None
+            if read is None:
+                if part.name not in parts:
+                    raise SnapshotError(SnapshotReason.PART_MISSING, part.name)
+                check_part(part, parts[part.name])
+                read = ReadPart(part.name, parts[part.name])
+            documents.add(part.sha256, read)
         if documents.anchor is None:
             raise SnapshotError(SnapshotReason.ANCHOR_INVALID, "no part carries the anchor's configuration")
         try:
@@ -157,6 +178,10 @@ class Snapshot:
         if not roots:
             raise SnapshotError(SnapshotReason.ROOTS_UNKNOWN, "the manifest names no root of the trust file")
         return cls(manifest, anchor, rolled, roots, documents)
+
+    def held_part(self, sha256: str) -> ReadPart | None:
+        """What was read from the part with this hash, None if this snapshot does not have it."""
+        return self._parts.get(sha256)
 
     @property
     def sequence(self) -> int:
@@ -210,9 +235,12 @@ class Snapshot:
         if entry is None:
             return None
         try:
-            if entity_id not in self._entities:
-                self._entities[entity_id] = self._verify(entity_id, entry)
-            entity = self._entities[entity_id]
+            entity = self._entities.get(entity_id)
+            if entity is None:
+                entity = self._verify(entity_id, entry)
+                while len(self._entities) >= MAX_VERIFIED:
+                    del self._entities[next(iter(self._entities))]
+                self._entities[entity_id] = entity
             check_times(entity.statement.iat, entity.statement.exp, now or self.manifest.verified_at)
         except (FederationError, SnapshotError) as fault:
             raise SnapshotError(SnapshotReason.ENTITY_INVALID, str(fault)) from fault

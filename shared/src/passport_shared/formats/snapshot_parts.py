@@ -51,18 +51,19 @@ def check_part(part: Part, content: bytes) -> None:
         raise SnapshotError(SnapshotReason.PART_WRONG_HASH, part.name)
 
 
-class Documents:
-    """What the parts hold, read strictly and not yet verified."""
+class ReadPart:
+    """What one part holds, read strictly and not yet verified."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, content: bytes) -> None:
         self.anchor: str | None = None
         self.entities: dict[str, Mapping[str, Any]] = {}
         self.status_tokens: dict[str, str] = {}
         self.types: dict[str, str] = {}
         self.agreements: tuple[Agreement, ...] = ()
+        self._read(name, content)
 
-    def read(self, name: str, content: bytes) -> None:
-        """Read one part; large kinds are sharded as `<kind>-<number>`, an unknown kind is ignored."""
+    def _read(self, name: str, content: bytes) -> None:
+        """Read the bytes; large kinds are sharded as `<kind>-<number>`, an unknown kind is ignored."""
         try:
             document = strict.loads_object(content, max_bytes=MAX_PART_BYTES, max_depth=MAX_PART_DEPTH)
         except StrictError as fault:
@@ -78,7 +79,7 @@ class Documents:
                 self.types[as_text(entry, "vct")] = as_text(entry, "sha256")
         elif kind == "agreements":
             entries = as_array(document.get("agreements"), "agreements")
-            self.agreements += tuple(_agreement(entry) for entry in entries)
+            self.agreements = tuple(_agreement(entry) for entry in entries)
 
     def _read_entities(self, document: Mapping[str, Any]) -> None:
         if "trust_anchor" in document:
@@ -88,6 +89,30 @@ class Documents:
             if entity_id in self.entities:
                 raise SnapshotError(SnapshotReason.ENTITY_TWICE, "an entity is listed twice")
             self.entities[entity_id] = entry
+
+
+class Documents:
+    """What the parts of one snapshot hold together, by the name of each part's bytes too."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, ReadPart] = {}
+        self.anchor: str | None = None
+        self.entities: dict[str, Mapping[str, Any]] = {}
+        self.status_tokens: dict[str, str] = {}
+        self.types: dict[str, str] = {}
+        self.agreements: tuple[Agreement, ...] = ()
+
+    def add(self, sha256: str, part: ReadPart) -> None:
+        """Add what a part holds; `sha256` names its bytes."""
+        self.parts[sha256] = part
+        if part.anchor is not None:
+            self.anchor = part.anchor
+        if not self.entities.keys().isdisjoint(part.entities):
+            raise SnapshotError(SnapshotReason.ENTITY_TWICE, "an entity is listed twice")
+        self.entities.update(part.entities)
+        self.status_tokens.update(part.status_tokens)
+        self.types.update(part.types)
+        self.agreements += part.agreements
 
 
 def _agreement(entry: object) -> Agreement:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -77,7 +78,7 @@ class StaleVersion(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Stored bytes and what is needed to serve them; `etag` without quotes, `gzipped` if it pays."""
+    """Stored bytes and what is needed to serve them; `etag` without quotes."""
 
     name: str
     version: int
@@ -88,7 +89,11 @@ class Document:
     max_age: timedelta
     fetched_at: datetime
     checked_at: datetime
-    gzipped: bytes | None
+
+    @cached_property
+    def gzipped(self) -> bytes | None:
+        """The bytes compressed, if it pays; made when somebody first asks: most are never served."""
+        return _gzip(self.body)
 
 
 def _etag(body: bytes, media_type: str) -> str:
@@ -144,6 +149,19 @@ class CachedDocuments:
             return None
         return self._keep(_document(row))
 
+    async def body(self, name: str) -> bytes | None:
+        """The stored bytes of a document that is read once: no copy is kept in memory."""
+        async with self._db.read() as conn:
+            found = select(self._table.c.body).where(self._table.c.name == name)
+            row = (await conn.execute(found)).first()
+        return None if row is None else bytes(row.body)
+
+    async def known(self, names: Collection[str]) -> set[str]:
+        """Which of these documents are stored."""
+        async with self._db.read() as conn:
+            found = select(self._table.c.name).where(self._table.c.name.in_(sorted(names)))
+            return set((await conn.execute(found)).scalars())
+
     async def put(
         self,
         name: str,
@@ -154,8 +172,9 @@ class CachedDocuments:
         max_age: timedelta = timedelta(0),
         source_etag: str | None = None,
         conn: AsyncConnection | None = None,
+        in_memory: bool = True,
     ) -> Document:
-        """Keep a document, in the caller's transaction if `conn` is given.
+        """Keep a document, in the caller's transaction if `conn` is given; as a row alone if not `in_memory`.
 
         `version` None stands for one more than the kept one. Putting the kept version with the same bytes
         again only moves `checked_at`.
@@ -175,7 +194,7 @@ class CachedDocuments:
         }
         async with self._writing(conn) as writer:
             row = await self._store(writer, name, version, values)
-        if conn is None:
+        if conn is None and in_memory:
             return self._keep(_document(row))
         # The caller's transaction may yet be rolled back: memory must not run ahead of it.
         self._drop(name)
@@ -246,7 +265,8 @@ class CachedDocuments:
 
 
 def _size(document: Document) -> int:
-    return len(document.body) + len(document.gzipped or b"")
+    # What is served compressed is kept twice.
+    return 2 * len(document.body)
 
 
 def _document(row: RowMapping) -> Document:
@@ -261,7 +281,6 @@ def _document(row: RowMapping) -> Document:
         max_age=timedelta(seconds=row["max_age_s"]),
         fetched_at=row["fetched_at"],
         checked_at=row["checked_at"],
-        gzipped=_gzip(body),
     )
 
 

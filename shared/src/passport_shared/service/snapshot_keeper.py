@@ -8,6 +8,7 @@ whole. A sequence lower than the last one stored, or the same with other bytes, 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping
@@ -104,6 +105,7 @@ class SnapshotKeeper:
         self._monotonic = monotonic
         self._documents = documents
         self._snapshot: Snapshot | None = None
+        self._loading = asyncio.Lock()
         self._unusable: tuple[int, datetime] | None = None
         self.heard: Heard | None = None
         self.trust_file = trust_file
@@ -121,14 +123,23 @@ class SnapshotKeeper:
         It is verified when it is new to this process.
         """
         manifest = await self._documents.get(MANIFEST_DOCUMENT)
-        held = self._snapshot.sequence if self._snapshot else 0
-        if manifest is not None and manifest.version > held and not self._was_unusable(manifest):
-            try:
-                self._snapshot = await self._load(manifest)
-            except SnapshotError as error:
-                self._unusable = (manifest.version, self._clock.now())
-                log.warning("snapshot.rejected", reason=error.reason.value, sequence=manifest.version)
+        if manifest is not None and self._is_new(manifest):
+            async with self._loading:
+                # Whoever waited finds it loaded: megabytes are read and verified once.
+                if self._is_new(manifest):
+                    await self._take(manifest)
         return self._snapshot
+
+    def _is_new(self, manifest: Document) -> bool:
+        held = self._snapshot.sequence if self._snapshot else 0
+        return manifest.version > held and not self._was_unusable(manifest)
+
+    async def _take(self, manifest: Document) -> None:
+        try:
+            self._snapshot = await self._load(manifest)
+        except SnapshotError as error:
+            self._unusable = (manifest.version, self._clock.now())
+            log.warning("snapshot.rejected", reason=error.reason.value, sequence=manifest.version)
 
     def _was_unusable(self, manifest: Document) -> bool:
         """Whether it was refused a moment ago: a clock that is put right may make it usable again."""
@@ -156,12 +167,12 @@ class SnapshotKeeper:
                 last_sequence=kept.version if kept else None,
                 last_hash=manifest_hash(kept.body.decode("ascii")) if kept else None,
             )
-            parts = {part.name: await self._part(part) for part in manifest.parts}
-            snapshot = Snapshot.load(manifest, parts, trust)
+            stored, fetched = await self._parts(manifest)
+            snapshot = await self._put_together(manifest, {**stored, **fetched}, trust)
         except SnapshotError as error:
             raise SnapshotUnavailable(error.reason.value) from error
         newer = self._snapshot is None or snapshot.sequence > self._snapshot.sequence
-        await self._keep(snapshot, parts, answer)
+        await self._keep(snapshot, fetched, answer)
         self._snapshot, self._unusable = snapshot, None
         return newer
 
@@ -210,10 +221,25 @@ class SnapshotKeeper:
         took = timedelta(seconds=now - asked_at)
         self.heard = Heard(date=date, took=took, monotonic=self._monotonic, at=now)
 
-    async def _part(self, part: Part) -> bytes:
-        stored = await self._documents.get(part_document(part.sha256))
-        if stored is not None:
-            return stored.body
+    async def _parts(self, manifest: Manifest) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """The parts that memory does not hold, by name: those that are stored, and those just fetched."""
+        held = await self._documents.known([part_document(part.sha256) for part in manifest.parts])
+        stored: dict[str, bytes] = {}
+        fetched: dict[str, bytes] = {}
+        for part in manifest.parts:
+            name = part_document(part.sha256)
+            if name not in held:
+                fetched[part.name] = await self._fetch_part(part)
+            elif self._snapshot is None or self._snapshot.held_part(part.sha256) is None:
+                body = await self._documents.body(name)
+                stored[part.name] = body if body is not None else await self._fetch_part(part)
+        return stored, fetched
+
+    async def _put_together(self, manifest: Manifest, parts: dict[str, bytes], trust: TrustFile) -> Snapshot:
+        # Megabytes of JSON: off the event loop.
+        return await asyncio.to_thread(Snapshot.load, manifest, parts, trust, before=self._snapshot)
+
+    async def _fetch_part(self, part: Part) -> bytes:
         # Parts come from the registry and from nowhere else, whatever a manifest says.
         if not part.uri.startswith(f"{self.trust_file.entity_id}/"):
             raise SnapshotUnavailable("part_elsewhere")
@@ -231,12 +257,17 @@ class SnapshotKeeper:
         except OutboundError as error:
             raise SnapshotUnavailable(error.reason.value) from error
 
-    async def _keep(self, snapshot: Snapshot, parts: dict[str, bytes], answer: Response) -> None:
+    async def _keep(self, snapshot: Snapshot, fetched: dict[str, bytes], answer: Response) -> None:
         manifest = snapshot.manifest
         for part in manifest.parts:
-            await self._documents.put(
-                part_document(part.sha256), parts[part.name], media_type=PART_MEDIA_TYPE, version=1
-            )
+            if part.name in fetched:
+                await self._documents.put(
+                    part_document(part.sha256),
+                    fetched[part.name],
+                    media_type=PART_MEDIA_TYPE,
+                    version=1,
+                    in_memory=False,
+                )
         try:
             await self._documents.put(
                 self._trust_document,
@@ -267,10 +298,11 @@ class SnapshotKeeper:
         manifest = verify_manifest(document.body.decode("ascii"), trust, now=self._clock.now())
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
-            stored = await self._documents.get(part_document(part.sha256))
-            if stored is not None:
-                parts[part.name] = stored.body
-        return Snapshot.load(manifest, parts, trust)
+            if self._snapshot is None or self._snapshot.held_part(part.sha256) is None:
+                stored = await self._documents.body(part_document(part.sha256))
+                if stored is not None:
+                    parts[part.name] = stored
+        return await self._put_together(manifest, parts, trust)
 
     async def _accepted_trust(self) -> TrustFile:
         """The configured trust with the keys the anchor has rolled to since it was installed."""

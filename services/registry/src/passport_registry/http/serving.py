@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from datetime import datetime, timedelta
 
@@ -34,14 +33,7 @@ def made_document(name: str, body: bytes, *, media_type: str, max_age: timedelta
         max_age=max_age,
         fetched_at=at,
         checked_at=at,
-        gzipped=_gzip(body),
     )
-
-
-def _gzip(body: bytes) -> bytes | None:
-    """Compress what a JWT's base64 leaves to gain, if it pays."""
-    squeezed = gzip.compress(body, compresslevel=6, mtime=0)
-    return squeezed if len(squeezed) < len(body) * 0.9 else None
 
 
 def public(request: Request, document: Document | None, missing: str) -> Response:
