@@ -19,7 +19,6 @@ from sqlalchemy import text
 from passport_testkit import contract_examples
 from passport_testkit.contract_worlds import Operation, World, operations
 from passport_testkit.race_catalogue import OPERATIONS, Outcome
-from passport_testkit.replicas import Replicas
 
 pytestmark = pytest.mark.xdist_group("races")
 
@@ -133,5 +132,5 @@ def worlds_of(processes: str, request: pytest.FixtureRequest) -> Callable[[str],
     if processes == "one":
         found: Callable[[str], World] = request.getfixturevalue("on_sqlite")
         return found
-    beside: tuple[Replicas, dict[str, World]] = request.getfixturevalue("beside")
-    return beside[1].__getitem__
+    beside: dict[str, World] = request.getfixturevalue("beside")
+    return beside.__getitem__

@@ -70,7 +70,7 @@ async def test_a_hold_during_a_telling_that_fails_is_told_at_once(host: Host) ->
     async with ctx.db.write() as conn:
         await placements.reinstate(conn, movement_id, clock.now())
         await telling_store.not_told(
-            conn, leased, holder, error="refused", next_try_at=clock.now() + timedelta(hours=1)
+            conn, leased, holder, error="refused", next_try_at=clock.now() + timedelta(minutes=5)
         )
     async with ctx.db.read() as conn:
         assert await telling_store.to_tell(conn, clock.now()) == [movement_id]
@@ -86,7 +86,7 @@ async def test_a_telling_that_fails_by_itself_waits(host: Host) -> None:
         await placements.hold(conn, movement_id, clock.now())
         leased = await telling_store.lease(conn, movement_id, "me", clock.now())
         assert leased is not None
-        later = clock.now() + timedelta(hours=1)
+        later = clock.now() + timedelta(minutes=5)
         await telling_store.not_told(conn, leased, "me", error="refused", next_try_at=later)
     async with ctx.db.read() as conn:
         assert await telling_store.to_tell(conn, clock.now()) == []

@@ -7,7 +7,6 @@ import pytest
 from passport_testkit import race_rounds as rounds
 from passport_testkit.contract_worlds import World
 from passport_testkit.race_rounds import Field, Round
-from passport_testkit.replicas import Replicas
 
 pytestmark = [pytest.mark.xdist_group("races"), pytest.mark.postgres]
 
@@ -15,8 +14,8 @@ AT_ONCE = 20
 
 
 @pytest.fixture(scope="module")
-def field(beside: tuple[Replicas, dict[str, World]]) -> Field:
-    return Field(beside[1])
+def field(beside: dict[str, World]) -> Field:
+    return Field(beside)
 
 
 def run(field: Field, one: Round, count: int = AT_ONCE) -> None:

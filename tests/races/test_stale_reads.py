@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from passport_shared.service.auth import Actor
 from passport_shared.wire.clients import ClientKind
 from passport_testkit.cases import all_skills
+from passport_testkit.contract_worlds import proposed_version
 from passport_testkit.databases import FreshDatabases, postgresql_only
 from passport_testkit.verifiers import VerifierBench, running_verifier
 from passport_verifier.operations import overrides, policies
 from passport_verifier.operations.movement_progress import refresh
-from passport_verifier.rules.policies import documents
 from passport_verifier.store import overrides as store
 
 pytestmark = postgresql_only
@@ -55,18 +55,7 @@ async def meanwhile(
 
 async def proposed(verifier: VerifierBench) -> tuple[dict[str, Any], str]:
     """A movement that waits for one person's word, with an override of that proposed; both."""
-    rules = documents()[f"{URGENT}@1"]
-    rows = [{**row, "conditions": {}} if row["subject"] == "IG" else row for row in rules["rows"]]
-    profile = {
-        name: value
-        for name, value in rules["profile"].items()
-        if name not in ("name", "labels", "patient_contact")
-    }
-    body = {"profile": profile, "rows": rows, "effective": verifier.clock.now().date().isoformat()}
-    path = f"/policies/{URGENT}/versions"
-    made = (await verifier.call("POST", path, body, client=verifier.person("ann"))).json()
-    done = await verifier.call("POST", f"{path}/{made['number']}/approve", {}, client=verifier.person("bea"))
-    assert done.status_code == 200, done.text
+    await proposed_version(verifier, approve=True)
     movement = await verifier.movement()
     await verifier.look_up(movement["id"])
     await verifier.released(movement["id"])
@@ -108,15 +97,7 @@ async def test_a_withdrawal_that_meets_an_approval_takes_the_movement_back(verif
 
 
 async def test_two_who_take_one_proposal_back_are_told_alike(verifier: VerifierBench) -> None:
-    rules = documents()[f"{URGENT}@1"]
-    profile = {
-        name: value
-        for name, value in rules["profile"].items()
-        if name not in ("name", "labels", "patient_contact")
-    }
-    body = {"profile": profile, "rows": rules["rows"], "effective": "2027-01-01"}
-    made = await verifier.call("POST", f"/policies/{URGENT}/versions", body, client=verifier.person("ann"))
-    number = made.json()["number"]
+    number = (await proposed_version(verifier))["number"]
 
     async def withdraw() -> policies.PolicyVersion:
         return await policies.withdraw(verifier.ctx, "R0A", URGENT, number, CAT)
