@@ -23,6 +23,13 @@ def test_it_listens_where_only_this_machine_reaches_it(bind):
     assert Settings.from_environment({**GOOD, "PASSPORT_SIMULATORS_BIND": bind}).bind == bind
 
 
+def test_in_a_container_it_listens_on_the_containers_network():
+    found = Settings.from_environment(
+        {**GOOD, "PASSPORT_SIMULATORS_BIND": "0.0.0.0:9444", "PASSPORT_SIMULATORS_IN_CONTAINER": "true"}
+    )
+    assert found.bind == "0.0.0.0:9444"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
