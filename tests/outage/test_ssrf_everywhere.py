@@ -1,8 +1,9 @@
 """Every field with a URL, of every API, link and signed document, in every spelling: nobody is called.
 
 The network of these tests is real but for two things: every name that is looked up leads to this machine, as
-a hostile name server says, and every attempt to connect is remembered and refused. That list has to be empty. `FIELDS_THAT_NAME_A_PLACE` is compared with the OpenAPI documents, so that a new field with a
-URL in it has to be put here.
+a hostile name server says, and every attempt to connect is remembered and refused. That list has to be empty.
+`FIELDS_THAT_NAME_A_PLACE` is compared with the OpenAPI documents, so that a new field with a URL in it has to
+be put here.
 """
 
 from __future__ import annotations
