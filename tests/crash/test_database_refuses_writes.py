@@ -56,6 +56,7 @@ async def _pragma(database: Database, text: str) -> Any:
     # On the one connection that writes, as it is the file that refuses; without the BEGIN of a transaction.
     async with database._writer.connect() as conn:
         driver = (await conn.get_raw_connection()).driver_connection
+        assert driver is not None
         async with driver.execute(f"PRAGMA {text}") as cursor:
             row = await cursor.fetchone()
         return None if row is None else row[0]

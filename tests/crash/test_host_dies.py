@@ -111,9 +111,7 @@ async def decided(mortal: Mortal, movement_id: str) -> str:
     person = verifier.surgeon()
     mortal.host.keys[movement_id] = person.held["StaffIdentity"].key
     asking = {"movement_id": movement_id}
-    await through(
-        "ask", lambda: mortal.made("/presentation-requests", asking, "ask-1"), later=LEASES_OVER
-    )
+    await through("ask", lambda: mortal.made("/presentation-requests", asking, "ask-1"), later=LEASES_OVER)
     # Twice, for who died right after the decision never comes to what follows it: the answer is taken.
     await answered(mortal, (await verifier.made("/presentation-requests", asking)), person)
     request = await verifier.made("/presentation-requests", asking)

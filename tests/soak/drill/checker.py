@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from passport_shared.formats.jose import PublicKey
 from passport_shared.formats.status_list import INVALID, VALID, StatusList, read_token
 from passport_shared.service import audit
-from passport_shared.service.audit_chain import verify_chain
+from passport_shared.service.audit_chain import ChainEntry, verify_chain
 from passport_shared.service.clock import SystemClock
 from passport_shared.service.db import Database, new_metadata
 from passport_shared.wire.activity import ACTIVITY_TYPES
@@ -125,7 +125,7 @@ class Checker:
         return read_token(str(answer.body), uri=uri, roots=roots, now=SystemClock().now()).list
 
     async def _indices(self) -> None:
-        """No index of any list belongs to two rows, and nothing that may have been signed is without an end."""
+        """No index of any list belongs to two rows."""
         rows = await self.rows("issuer", "SELECT status_list_id, status_idx, state FROM credentials")
         used = Counter((row[0], row[1]) for row in rows)
         self._is(all(count == 1 for count in used.values()), "status index used once")
@@ -194,7 +194,7 @@ class Checker:
         unsealed = "SELECT COUNT(*) FROM audit_entries WHERE seq IS NULL"
 
         async def sealed() -> bool:
-            return (await self.rows(name, unsealed))[0][0] <= 1
+            return int((await self.rows(name, unsealed))[0][0]) <= 1
 
         self._is(await self._settled(sealed, None), f"audit entries are sealed: {name}")
         async with Database(self._url(name), name="checker", shared=True, durable=False) as db:
@@ -206,7 +206,8 @@ class Checker:
                 SystemClock(),
                 issuer=self.network.url(name),
             )
-            entries, checkpoints = [], await reader.checkpoints(limit=100_000)
+            entries: list[ChainEntry] = []
+            checkpoints = await reader.checkpoints(limit=100_000)
             while page := await reader.export(after_seq=entries[-1].seq if entries else 0):
                 entries += page
         report = verify_chain(entries, checkpoints, public, issuer=self.network.url(name))

@@ -62,6 +62,10 @@ class Load:
         acts += [lambda: self.move(visitor)]
         await asyncio.gather(*(self._again(act) for act in acts))
 
+    async def issue_until_ended(self, callers: int) -> None:
+        """Only issue."""
+        await asyncio.gather(*(self._again(self.issue) for _ in range(callers)))
+
     async def _again(self, act: Callable[[], Awaitable[None]]) -> None:
         while not self.ended.is_set():
             try:
@@ -185,7 +189,7 @@ class Load:
 
     def _keep(self, body: dict[str, Any], staff_id: str) -> dict[str, Any]:
         claims = jose.parse(body["credentials"][0]["credential"].partition("~")[0]).claims
-        entry: dict[str, Any] = dict(claims["status"]["status_list"])  # type: ignore[index]
+        entry: dict[str, Any] = dict(claims["status"]["status_list"])
         self.ledger.note("credential", staff=staff_id, uri=entry["uri"], idx=entry["idx"])
         return entry
 

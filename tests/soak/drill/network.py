@@ -1,4 +1,4 @@
-"""Registry, issuer and verifier as processes, on SQLite or on a PostgreSQL cluster of their own that flushes."""
+"""Registry, issuer and verifier as processes, on SQLite or on a PostgreSQL of their own that flushes."""
 
 from __future__ import annotations
 
