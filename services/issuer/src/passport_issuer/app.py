@@ -49,7 +49,14 @@ from passport_issuer.http.management import (
     staff_links,
     training,
 )
-from passport_issuer.operations import gathering, leavers, notice_sending, placement_ends, renewals
+from passport_issuer.operations import (
+    gathering,
+    leavers,
+    mass_revocation,
+    notice_sending,
+    placement_ends,
+    renewals,
+)
 from passport_issuer.operations.connections_refresh import Refresher
 from passport_issuer.operations.couriers import notice_means
 from passport_issuer.operations.placements import tidy as tidy_placements
@@ -305,7 +312,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             *_periodics(ctx, watch, authenticator, app.state.sealer),
             Periodic(name="workforce", every=WORKFORCE_EVERY, run=app.state.refresher.tick),
         ]
-        app.state.runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=periodics)
+        app.state.runner = Runner(
+            ctx.db, tables.jobs, ctx.clock, periodics=periodics, handlers=mass_revocation.handlers(ctx)
+        )
         # One runner per channel: a mail server that hangs delays no text message and no other work.
         senders = [
             Runner(ctx.db, tables.jobs, ctx.clock, handlers=notice_sending.handlers(ctx, channel))

@@ -11,18 +11,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    ScalarSelect,
+    Text,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from passport_issuer.rules.passports import LIVE, CredentialState, ReasonCode
 from passport_issuer.store import status_lists
 from passport_issuer.store import tables as t
 from passport_issuer.store.rows import as_row, as_value, many, one
+from passport_shared.service.db import UtcDateTime
 from passport_shared.service.once import insert_once
 from passport_shared.service.paging import PageQuery, fetch_page
 
 _ONE_PER_POST = "Employment"
 _LIVE = [state.value for state in LIVE]
+Operand = str | ColumnElement[str]
 _UNCONFIRMED = [CredentialState.PREPARED.value, CredentialState.ISSUED.value]
 
 
@@ -73,41 +86,34 @@ class Ended:
 
 async def supersede_unconfirmed(conn: AsyncConnection, dataset_id: str, now: datetime) -> list[Ended]:
     """End every credential of a dataset that no wallet acknowledged."""
+    ended = await conn.execute(_SUPERSEDE, {"of_dataset": dataset_id, "to_ended_at": now})
+    return await _ended(conn, ended)
+
+
+def confirmed() -> ScalarSelect[int]:
+    """How many live credentials of the dataset ``of_dataset`` a wallet has acknowledged."""
     credentials = t.credentials
-    return await _end(
-        conn,
-        [
-            credentials.c.dataset_id == dataset_id,
-            credentials.c.state.in_(_UNCONFIRMED),
-            credentials.c.acknowledged_at.is_(None),
-        ],
-        to=CredentialState.SUPERSEDED,
-        reason=None,
-        now=now,
+    query = select(func.count(credentials.c.id)).where(
+        credentials.c.dataset_id == bindparam("of_dataset"),
+        credentials.c.state == CredentialState.ACTIVE.value,
     )
+    return query.scalar_subquery()
 
 
-async def count_confirmed(conn: AsyncConnection, dataset_id: str) -> int:
-    """How many live credentials of a dataset a wallet has acknowledged."""
+def predecessor() -> ScalarSelect[str]:
+    """The newest live credential of an offer earlier than ``of_offer`` that one of this type replaces.
+
+    By ``of_passport``, ``of_kind`` and ``of_source_ref`` besides.
+    """
     credentials = t.credentials
-    query = select(func.count()).where(
-        credentials.c.dataset_id == dataset_id, credentials.c.state == CredentialState.ACTIVE.value
+    where = _of_other_offers(
+        bindparam("of_passport", type_=Text),
+        bindparam("of_kind", type_=Text),
+        bindparam("of_source_ref", type_=Text),
+        bindparam("of_offer", type_=Text),
     )
-    return int((await conn.execute(query)).scalar_one())
-
-
-async def predecessor(
-    conn: AsyncConnection, passport_id: str, kind: str, source_ref: str, offer_id: str
-) -> str | None:
-    """The newest live credential of an earlier offer that one of this type replaces."""
-    credentials = t.credentials
-    query = (
-        select(credentials.c.id)
-        .where(*_of_other_offers(passport_id, kind, source_ref, offer_id), credentials.c.state.in_(_LIVE))
-        .order_by(credentials.c.issued_at.desc())
-        .limit(1)
-    )
-    return (await conn.execute(query)).scalar_one_or_none()
+    query = select(credentials.c.id).where(*where, credentials.c.state.in_(_LIVE))
+    return query.order_by(credentials.c.issued_at.desc()).limit(1).scalar_subquery()
 
 
 async def mark_issued(conn: AsyncConnection, digests: Mapping[str, str], issued_at: datetime) -> bool:
@@ -115,13 +121,9 @@ async def mark_issued(conn: AsyncConnection, digests: Mapping[str, str], issued_
 
     False if one was ended meanwhile (nothing may be handed out).
     """
-    credentials = t.credentials
     for credential_id, digest in digests.items():
-        changed = await conn.execute(
-            update(credentials)
-            .where(credentials.c.id == credential_id, credentials.c.state == CredentialState.PREPARED.value)
-            .values(state=CredentialState.ISSUED.value, issued_at=issued_at, issuer_jwt_sha256=digest)
-        )
+        values = {"of_id": credential_id, "to_issued_at": issued_at, "to_digest": digest}
+        changed = await conn.execute(_MARK_ISSUED, values)
         if changed.rowcount != 1:
             return False
     return True
@@ -169,15 +171,34 @@ async def supersede_earlier(conn: AsyncConnection, credential: Credential, now: 
 
 
 async def revoke(
-    conn: AsyncConnection, credential_ids: Sequence[str], reason: ReasonCode, now: datetime
+    conn: AsyncConnection, credential_ids: Sequence[str], reason: ReasonCode | None, now: datetime
 ) -> int:
-    """Revoke credentials that are not at an end yet; how many were."""
+    """Revoke credentials that are not at an end yet; how many were. No reason: it was lost in a restore."""
+    return len(await revoke_each(conn, credential_ids, reason, now))
+
+
+async def revocable(conn: AsyncConnection, ods: str, *, after: str, limit: int) -> list[tuple[str, str]]:
+    """A page of (credential, passport) of what a trust has issued and not ended, by the credential's id."""
+    credentials = t.credentials
+    query = select(credentials.c.id, credentials.c.passport_id).where(
+        credentials.c.ods == ods,
+        credentials.c.id > after,
+        credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
+    )
+    rows = await conn.execute(query.order_by(credentials.c.id).limit(limit))
+    return [(row.id, row.passport_id) for row in rows]
+
+
+async def revoke_each(
+    conn: AsyncConnection, credential_ids: Sequence[str], reason: ReasonCode | None, now: datetime
+) -> list[Ended]:
+    """Revoke credentials that are not at an end yet; those that were."""
     credentials = t.credentials
     where = [
         credentials.c.id.in_(credential_ids),
         credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
     ]
-    return len(await _end(conn, where, to=CredentialState.REVOKED, reason=reason, now=now))
+    return await _end(conn, where, to=CredentialState.REVOKED, reason=reason, now=now)
 
 
 async def abandon_prepared(conn: AsyncConnection, *, before: datetime, now: datetime) -> list[Ended]:
@@ -223,7 +244,7 @@ async def list_credentials(
 
 
 def _of_other_offers(
-    passport_id: str, kind: str, source_ref: str, offer_id: str
+    passport_id: Operand, kind: Operand, source_ref: Operand, offer_id: Operand
 ) -> list[ColumnElement[bool]]:
     credentials = t.credentials
     return [
@@ -243,15 +264,52 @@ async def _end(
     reason: ReasonCode | None,
     now: datetime,
 ) -> list[Ended]:
+    return await _ended(conn, await conn.execute(_ending(where, to, reason), {"to_ended_at": now}))
+
+
+def _ending(
+    where: Sequence[ColumnElement[Any]], to: CredentialState, reason: ReasonCode | None
+) -> ReturningUpdate[Any]:
     credentials = t.credentials
-    ended = await conn.execute(
+    return (
         update(credentials)
         .where(*where)
-        .values(state=to.value, reason_code=reason.value if reason else None, ended_at=now)
+        .values(
+            state=to.value,
+            reason_code=reason.value if reason else None,
+            ended_at=bindparam("to_ended_at", type_=UtcDateTime),
+        )
         .returning(
             credentials.c.id, credentials.c.ods, credentials.c.passport_id, credentials.c.status_list_id
         )
     )
-    rows = ended.all()
+
+
+async def _ended(conn: AsyncConnection, changed: CursorResult[Any]) -> list[Ended]:
+    rows = changed.all()
     await status_lists.touch(conn, {row.status_list_id for row in rows})
     return [Ended(id=row.id, ods=row.ods, passport_id=row.passport_id) for row in rows]
+
+
+# Made once, for the credential endpoint: making a statement costs as much as running it.
+_SUPERSEDE = _ending(
+    [
+        t.credentials.c.dataset_id == bindparam("of_dataset"),
+        t.credentials.c.state.in_(_UNCONFIRMED),
+        t.credentials.c.acknowledged_at.is_(None),
+    ],
+    CredentialState.SUPERSEDED,
+    None,
+)
+_MARK_ISSUED = (
+    update(t.credentials)
+    .where(
+        t.credentials.c.id == bindparam("of_id"),
+        t.credentials.c.state == CredentialState.PREPARED.value,
+    )
+    .values(
+        state=CredentialState.ISSUED.value,
+        issued_at=bindparam("to_issued_at", type_=UtcDateTime),
+        issuer_jwt_sha256=bindparam("to_digest", type_=Text),
+    )
+)

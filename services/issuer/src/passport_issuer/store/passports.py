@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import case, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import PassportState, ReasonCode
@@ -36,14 +37,42 @@ async def add_passport(conn: AsyncConnection, passport: Passport) -> bool:
     return await insert_once(conn, t.passports, as_row(passport))
 
 
-async def hold_row(conn: AsyncConnection, passport_id: str) -> None:
+class Held(NamedTuple):
+    """How a passport stood when its row was taken, which stays so until the transaction is over."""
+
+    state: PassportState
+    first_issued_at: datetime | None
+
+    @property
+    def awaits_first(self) -> bool:
+        """Whether recording an issue changes anything of the passport itself."""
+        return self.first_issued_at is None or self.state in _BEFORE_ACTIVE
+
+
+_BEFORE_ACTIVE = (PassportState.INVITED, PassportState.IDENTITY_PENDING)
+_HOLD = (
+    update(t.passports)
+    .where(t.passports.c.id == bindparam("of_passport"))
+    .values(version=t.passports.c.version)
+    .returning(t.passports.c.state, t.passports.c.first_issued_at)
+)
+
+
+async def hold_row(conn: AsyncConnection, passport_id: str) -> Held | None:
     """Make rivals for this passport wait until this transaction is over, on either database.
 
     Whoever changes a passport's credentials takes this row first: issuing, notifying and putting on hold then
     follow each other, whatever replica does them, and no two of them wait for each other in a circle.
     """
+    row = (await conn.execute(_HOLD, {"of_passport": passport_id})).first()
+    return None if row is None else Held(PassportState(row.state), row.first_issued_at)
+
+
+async def hold_rows(conn: AsyncConnection, passport_ids: Collection[str]) -> None:
+    """As ``hold_row``, for many."""
     table = t.passports
-    await conn.execute(update(table).where(table.c.id == passport_id).values(version=table.c.version))
+    those = table.c.id.in_(sorted(passport_ids))
+    await conn.execute(update(table).where(those).values(version=table.c.version))
 
 
 async def passport_of(conn: AsyncConnection, ods: str, staff_id: str) -> Passport | None:
@@ -107,7 +136,7 @@ async def activate(conn: AsyncConnection, passport_id: str, at: datetime) -> boo
     await change_state(
         conn,
         passport_id,
-        come_from=(PassportState.INVITED, PassportState.IDENTITY_PENDING),
+        come_from=_BEFORE_ACTIVE,
         to=PassportState.ACTIVE,
         reason=None,
     )
