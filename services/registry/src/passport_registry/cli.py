@@ -26,10 +26,11 @@ from passport_registry.operations.organisations import OrganisationDetails
 from passport_registry.rules.entities import Role
 from passport_registry.rules.onboarding import Step, StepRecord, StepState
 from passport_registry.settings import RegistrySettings
-from passport_registry.store import tables
+from passport_registry.store import publications, tables
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
+from passport_shared.service.backup import leave_the_past
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.clock import clock_of
 from passport_shared.service.doctor import HealthPlan
@@ -279,7 +280,20 @@ async def token(arguments: argparse.Namespace, settings: RegistrySettings) -> No
     print(given)
 
 
+async def restored(_: argparse.Namespace, settings: RegistrySettings) -> None:
+    """After a restore: say so in the audit log, and publish what the restored database says."""
+    async with opened(settings) as ctx, ctx.db.write() as conn:
+        await leave_the_past(conn, app.service_tables(), ctx.audit)
+        await publications.changed(conn)
+    await publish(argparse.Namespace(), settings)
+
+
 COMMANDS = (
+    Command(
+        name="restored",
+        help="after a restore of the database and before serving: publish anew, say so in the audit log",
+        run=restored,
+    ),
     Command(
         name="init",
         help="make the anchor's keys and authority; print the trust file",

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.client_commands import client_commands
 from passport_shared.service.clock import clock_of
+from passport_shared.service.db import Database
 from passport_shared.service.doctor import HealthPlan
 from passport_shared.service.kek import KekError
 from passport_shared.service.key_rolling import TENANT_ROLLS, Rollable, key_commands
@@ -31,12 +32,12 @@ from passport_verifier.app import (
     read_trust_file,
     service_tables,
 )
-from passport_verifier.operations import doctor
+from passport_verifier.operations import doctor, restoring
 from passport_verifier.operations.rewrapping import rewrap
 from passport_verifier.rules.asking import asked
 from passport_verifier.rules.policies import HostPolicy, policies
 from passport_verifier.settings import VerifierSettings
-from passport_verifier.store import tables
+from passport_verifier.store import status_lists, tables
 
 
 @asynccontextmanager
@@ -97,6 +98,29 @@ async def with_keys(settings: VerifierSettings) -> AsyncIterator[Rollable]:
         await close_context(ctx)
 
 
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uri", help="address of the list, as in the credentials that name it")
+
+
+async def status_list(arguments: argparse.Namespace, settings: VerifierSettings) -> None:
+    """Print the newest token of a status list that is kept here: its issuer needs it after a restore."""
+    database = Database(settings.database_url, name=SERVICE, shared=True, durable=settings.durable)
+    async with database as db, db.read() as conn:
+        kept = await status_lists.get(conn, arguments.uri)
+    if kept is None or kept.token is None:
+        raise CommandFailed("this list is not kept here")
+    print(kept.token)
+
+
+async def restored(_: argparse.Namespace, settings: VerifierSettings) -> None:
+    """After a restore: end open requests, leap over the events of the lost time, say so in the audit log."""
+    ctx = open_context(settings, Parts(clock=clock_of(settings.clock_file)))
+    try:
+        print(f"{await restoring.restored(ctx, service_tables())} open request(s) were ended")
+    finally:
+        await close_context(ctx)
+
+
 HEALTH = HealthPlan(
     service=SERVICE,
     package=PACKAGE,
@@ -116,6 +140,17 @@ PROGRAM: ServiceProgram[VerifierSettings] = ServiceProgram(
         *tenant_commands(opened),
         *client_commands(opened),
         *key_commands(with_keys, TENANT_ROLLS),
+        Command(
+            name="restored",
+            help="after a restore of the database and before serving: end what was open",
+            run=restored,
+        ),
+        Command(
+            name="status-list",
+            help="print the status list of an issuer that this verifier keeps",
+            run=status_list,
+            configure=_list_arguments,
+        ),
         Command(
             name="policy asks",
             help="print what the network register has to let a host ask",

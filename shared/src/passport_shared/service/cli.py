@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
-from passport_shared.service import doctor
+from passport_shared.service import backup, doctor
 from passport_shared.service.db import Database, DatabaseInUse, DatabaseUnsafe
 from passport_shared.service.migration import check, migrate, pending, revise
 from passport_shared.service.observability import configure_logging
@@ -118,6 +118,7 @@ def _parser(program: ServiceProgram[S]) -> argparse.ArgumentParser:
         ("check-config", "check the settings and say what is wrong", _check_config, _check_config_arguments),
         ("openapi", "print the OpenAPI document", _openapi, None),
         ("doctor", "look at the service and say what is wrong and what to do", _doctor, doctor.arguments),
+        ("backup", "write a copy of the database while the service runs", _backup, backup.arguments),
         (
             "revision",
             "write a migration from the difference between tables and database",
@@ -239,6 +240,14 @@ def _check_config(arguments: argparse.Namespace, program: ServiceProgram[S]) -> 
     if not faults:
         print(f"{program.prog}: the configuration is usable")
     return 1 if faults else 0
+
+
+def _backup(arguments: argparse.Namespace, program: ServiceProgram[S]) -> None:
+    settings = load_settings(program.settings)
+    try:
+        backup.command(arguments, settings)
+    except backup.BackupFailed as error:
+        raise CommandFailed(str(error)) from None
 
 
 def _doctor(arguments: argparse.Namespace, program: ServiceProgram[S]) -> int:

@@ -20,7 +20,7 @@ from passport_issuer.store import status_lists as store
 from passport_issuer.store.status_lists import StatusListRow
 from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.formats.ids import random_token
-from passport_shared.formats.status_list import MEDIA_TYPE, StatusList, sign_token
+from passport_shared.formats.status_list import INVALID, MEDIA_TYPE, StatusList, sign_token
 from passport_shared.service.documents import Document
 from passport_shared.service.tenancy import Tenant
 
@@ -140,7 +140,10 @@ async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
         if current is None:
             return False
         values = await store.entries(conn, row.id)
+        accounted = await store.accounted(conn, row.id) if current.accounted_only else None
     bits = StatusList(bits=2, size=current.size)
+    for idx in () if accounted is None else set(range(current.size)) - accounted:
+        bits.set(idx, INVALID)
     for idx, value in values:
         bits.set(idx, value)
     token = sign_token(

@@ -39,6 +39,7 @@ class StatusListRow:
     published_version: int
     published_at: datetime | None
     created_at: datetime
+    accounted_only: bool = False
 
 
 async def insert_list(conn: AsyncConnection, row: StatusListRow) -> None:
@@ -131,6 +132,22 @@ async def entries(conn: AsyncConnection, list_id: str) -> list[tuple[int, int]]:
         for row in await conn.execute(query)
     ]
     return [(idx, value) for idx, value in values if value != VALID]
+
+
+async def accounted(conn: AsyncConnection, list_id: str) -> set[int]:
+    """Every index of a list that a row accounts for."""
+    credentials = t.credentials
+    found = await conn.execute(
+        select(credentials.c.status_idx).where(credentials.c.status_list_id == list_id)
+    )
+    return set(found.scalars())
+
+
+async def close_all(conn: AsyncConnection) -> int:
+    """After a restore: nothing is given from these lists again, and what nobody accounts for has ended."""
+    lists = t.status_lists
+    values = {"allocated": lists.c.size, "accounted_only": True, "version": lists.c.version + 1}
+    return int((await conn.execute(update(lists).values(values))).rowcount)
 
 
 async def published(conn: AsyncConnection, list_id: str, *, version: int, at: datetime) -> bool:

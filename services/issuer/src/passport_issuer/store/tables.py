@@ -270,6 +270,8 @@ status_lists = Table(
     Column("published_version", BigInteger, nullable=False),
     Column("published_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
+    # After a restore: an index no row here accounts for may have been given, and counts as ended (ADR-0031).
+    Column("accounted_only", Boolean(create_constraint=False), nullable=False, server_default=false()),
 )
 Index("ix_status_lists_ods", status_lists.c.ods)
 
