@@ -35,8 +35,14 @@ class Network:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, postgresql: bool) -> Iterator[Network]:
-    """Start everything from nothing: two trusts enrolled, live, with an agreement; stop it at the end."""
+def running(folder: Path, *, postgresql: bool, files: Path | None = None) -> Iterator[Network]:
+    """Start everything from nothing: two trusts enrolled, live, with an agreement; stop it at the end.
+
+    Args:
+        folder: settings, keys and logs.
+        postgresql: a cluster of its own that flushes, in the temporary folder; else SQLite.
+        files: where SQLite's files lie, if not in `folder`.
+    """
     with contextlib.ExitStack() as held:
         cluster = held.enter_context(throwaway_cluster(durable=True)) if postgresql else None
         stack = Stack.prepare(folder, ports=free_ports())
@@ -45,6 +51,9 @@ def running(folder: Path, *, postgresql: bool) -> Iterator[Network]:
             for name, service in stack.services.items():
                 service.environment[f"PASSPORT_{name.upper()}_DATABASE_URL"] = cluster.url(name)
         held.callback(stack.stop)
+        if cluster is None and files is not None:
+            for name, service in stack.services.items():
+                service.environment[f"PASSPORT_{name.upper()}_DATABASE_URL"] = f"sqlite:///{files / name}.db"
         known = starting.start(stack, simulators=False)
         story = Story()
         for trust in (CHRISTIE, MANCHESTER):

@@ -148,7 +148,7 @@ class Reaper:
                     asyncio.run(_kill_backend(cluster, self.chance))
                 else:
                     cluster.kill()
-                    _restart(cluster)
+                    restart(cluster)
                 began = time.monotonic()
                 self.kills.append(Kill("postgresql", how, _answers(cluster) - began))
             except Exception as fault:
@@ -173,7 +173,7 @@ async def _kill_backend(cluster: Cluster, chance: random.Random) -> None:
         os.kill(chance.choice(rows)["pid"], signal.SIGKILL)
 
 
-def _restart(cluster: Cluster) -> None:
+def restart(cluster: Cluster) -> None:
     """Start again as soon as the last child of the dead postmaster has gone."""
     for _ in range(100):
         try:
