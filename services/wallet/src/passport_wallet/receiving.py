@@ -200,6 +200,8 @@ class _Talk:
         self, endpoints: _Endpoints, token: str, asked: Mapping[str, str], key: SigningKey, clock: Clock
     ) -> dict[str, Any]:
         nonce = (await self._post(endpoints.nonce)).get("c_nonce")
+        if not isinstance(nonce, str) or not nonce:
+            raise WalletError(Refusal.ISSUER_ANSWERED, "The issuer gave no nonce to prove the key with.")
         proof = jose.sign(
             {"aud": self._offer.issuer, "iat": epoch_s(clock.now()), "nonce": nonce},
             key,
