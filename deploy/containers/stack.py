@@ -162,8 +162,12 @@ class ContainerStack:
         """Wait until every replica of a service says it is ready, and the proxy sends requests to it."""
         service = self.simulators if name == SIMULATORS else self.services[name]
         for container in service.containers:
-            self._wait(container, lambda one=container: self.healthy(one))  # type: ignore[misc]
+            self.wait_healthy(container)
         self._wait(f"{name} at {service.url}", lambda: self._answers(service))
+
+    def wait_healthy(self, container: str) -> None:
+        """Wait until the image's own health check holds in a replica, or say that it does not."""
+        self._wait(container, lambda: self.healthy(container))
 
     def healthy(self, container: str) -> bool:
         """Whether the image's own health check holds in a replica."""
