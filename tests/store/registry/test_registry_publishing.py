@@ -577,6 +577,42 @@ async def test_views_of_one_and_of_all_agree(
 
 
 @both_databases
+async def test_what_is_derived_is_made_again_after_a_change_or_when_its_time_has_come(
+    databases: FreshDatabases, tmp_path: Path
+):
+    made = []
+
+    def noted(view: standings.TrustView) -> str:
+        made.append(view.organisation.ods_code)
+        return f"{view.organisation.ods_code} {view.live(Role.VERIFIER)}"
+
+    async with registry_bench(await fresh(databases), tmp_path) as bench:
+        await bench.live_verifier(R0A)
+        await bench.live_verifier("RW3")
+        derived = standings.Derived(noted)
+
+        async def now() -> list[str]:
+            made.clear()
+            return await derived.every(bench.ctx.db, bench.clock.now())
+
+        assert await now() == ["R0A True", "RW3 True"]
+        bench.clock.advance(timedelta(minutes=5))
+        assert await now() == ["R0A True", "RW3 True"]
+        assert made == []
+        await bench.join("RW4")
+        cmd = Suspend(kind=Suspension.INTEGRITY, reason="failed audit", review_on=bench.clock.now().date())
+        await entities.suspend(bench.ctx, R0A, Role.VERIFIER, cmd, ANN)
+        assert await now() == ["R0A False", "RW3 True", "RW4 False"]
+        assert made == [R0A, "RW4"]
+        # The London day ends: steps and dates are judged anew.
+        bench.clock.advance(timedelta(days=1))
+        assert await now() == ["R0A False", "RW3 True", "RW4 False"]
+        assert made == [R0A, "RW3", "RW4"]
+        bench.clock.advance(timedelta(days=400))
+        assert await now() == ["R0A False", "RW3 False", "RW4 False"]
+
+
+@both_databases
 async def test_a_change_makes_one_shard_new_and_a_look_none(
     databases: FreshDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

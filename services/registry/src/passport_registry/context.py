@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from passport_registry.settings import RegistrySettings
 from passport_registry.store.fingerprints import Fingerprint
@@ -37,6 +38,8 @@ class Context:
     limiter: RateLimiter
     # What the publisher of this process has looked at: each organisation as it was then, and when.
     looked: dict[str, tuple[Fingerprint, datetime]] = field(default_factory=dict)
+    # What register and reports derive of every organisation (`operations.standings.Derived`).
+    derived: dict[str, Any] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     @property

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from passport_registry.context import Context
-from passport_registry.operations import standings
-from passport_registry.operations.standings import TrustView
+from passport_registry.operations.standings import Derived, TrustView
 from passport_registry.rules.entities import Role
 from passport_registry.rules.onboarding import OnboardingState, Step, StepState, effective_state, london_day
 
@@ -44,7 +43,8 @@ class RegisterEntry:
 
 async def public_register(ctx: Context) -> list[RegisterEntry]:
     """Return every organisation of the network, by name."""
-    found = [_entry(view) async for views in standings.every(ctx.db, ctx.clock.now()) for view in views]
+    kept = ctx.derived.setdefault("register", Derived(_entry))
+    found: list[RegisterEntry] = await kept.every(ctx.db, ctx.clock.now())
     return sorted(found, key=lambda entry: (entry.name.casefold(), entry.ods_code))
 
 

@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 from passport_registry.context import Context
 from passport_registry.errors import NotFound, PreconditionFailed, fields
-from passport_registry.operations import standings
-from passport_registry.operations.standings import TrustView
+from passport_registry.operations.standings import Derived, TrustView
 from passport_registry.rules import network_reports, pilot_reports
 from passport_registry.rules.activity import CountKey
 from passport_registry.rules.onboarding import Step as OnboardingStep
@@ -93,7 +92,7 @@ async def _material(ctx: Context, asked: Asked) -> tuple[Material, bool]:
     kinds = (*_COUNTED, *_COUNTED_APART) if asked.name is ReportName.R2 else _COUNTED
     now = ctx.clock.now()
     period = {"first": asked.first, "last": asked.last}
-    every = [_trust(view) async for views in standings.every(ctx.db, now) for view in views]
+    every: list[Trust] = await ctx.derived.setdefault("reports", Derived(_trust)).every(ctx.db, now)
     async with ctx.db.read() as conn:
         counts = await activity.counts(conn, kinds, **period, by=NEEDS[asked.name])
         timed = asked.name is ReportName.R4

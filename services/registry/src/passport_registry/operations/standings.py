@@ -5,9 +5,10 @@ Used by publishing, by the public register and by the management views: one deri
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +16,7 @@ from passport_registry.rules.authorisations import Action
 from passport_registry.rules.entities import Role, Standing, Suspension, standing
 from passport_registry.rules.marks import Granted, MarkContent, active_issuing_key, mark_content
 from passport_registry.rules.onboarding import (
+    LONDON,
     Gates,
     OnboardingState,
     Step,
@@ -24,14 +26,17 @@ from passport_registry.rules.onboarding import (
     satisfied,
     state,
 )
-from passport_registry.store import authorisations, entities, organisations
+from passport_registry.store import authorisations, entities, fingerprints, organisations
 from passport_registry.store.authorisations import Authorisation
 from passport_registry.store.entities import Certificate, Entity
+from passport_registry.store.fingerprints import Fingerprint
 from passport_registry.store.organisations import Organisation
 from passport_shared.formats import trust_mark
 from passport_shared.service.db import Database
 
 PAGE = 50
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,3 +221,47 @@ async def every(db: Database, now: datetime) -> AsyncIterator[list[TrustView]]:
         if len(page) < PAGE:
             return
         after = page[-1].ods_code
+
+
+class Derived(Generic[T]):
+    """Something small made of every organisation's view, made again only where it can be another one.
+
+    That is where something was recorded about the organisation, or an instant has come at which time alone
+    changes what is derived. One for each process: what another replica recorded is seen by its fingerprint.
+    """
+
+    def __init__(self, make: Callable[[TrustView], T]) -> None:
+        self._make = make
+        self._made: dict[str, tuple[Fingerprint, datetime, datetime, T]] = {}
+
+    async def every(self, db: Database, now: datetime) -> list[T]:
+        """Return it for every organisation, by ODS code."""
+        async with db.read() as conn:
+            recorded = await fingerprints.every(conn)
+        stale = [ods for ods, said in recorded.items() if not self._stands(ods, said, now)]
+        for start in range(0, len(stale), PAGE):
+            codes = stale[start : start + PAGE]
+            async with db.read() as conn:
+                views = await of(conn, await organisations.those(conn, codes), now)
+            for view in views:
+                ods = view.organisation.ods_code
+                self._made[ods] = (recorded[ods], now, changes_at(view), self._make(view))
+        return [self._made[ods][3] for ods in recorded if ods in self._made]
+
+    def _stands(self, ods: str, said: Fingerprint, now: datetime) -> bool:
+        if ods not in self._made:
+            return False
+        before, made_at, until, _ = self._made[ods]
+        return before == said and made_at <= now < until
+
+
+def changes_at(view: TrustView) -> datetime:
+    """Return the next instant at which time alone changes what is derived about an organisation."""
+    tomorrow = datetime.combine(london_day(view.at) + timedelta(days=1), time(), LONDON)
+    instants = [tomorrow]
+    for entity in view.entities.values():
+        for granted in entity.authorisations:
+            instants += [granted.valid_from, granted.valid_until]
+        for leaf in entity.certificates:
+            instants += [leaf.not_before, leaf.not_after, leaf.not_after_signing]
+    return min(instant for instant in instants if instant > view.at)

@@ -24,8 +24,15 @@ _steps = (
     .group_by(_S.c.ods_code)
     .subquery()
 )
+# What the publisher derives and keeps is no edit and raises no version.
+_KEPT = ("live_since", "issuing_closed_at", "suspended_at")
 _entities = (
-    select(_E.c.ods_code, func.count().label("n"), func.sum(_E.c.version).label("versions"))
+    select(
+        _E.c.ods_code,
+        func.count().label("n"),
+        func.sum(_E.c.version).label("versions"),
+        *(func.max(_E.c[name]).label(name) for name in _KEPT),
+    )
     .group_by(_E.c.ods_code)
     .subquery()
 )
@@ -54,6 +61,7 @@ async def every(conn: AsyncConnection) -> dict[str, Fingerprint]:
         _O.c.ods_code,
         _O.c.version,
         *(table.c[name] for table in (_steps, _entities, _authorisations) for name in ("n", "versions")),
+        *(_entities.c[name] for name in _KEPT),
         *(_certificates.c[name] for name in ("n", "changed_at", "signing_ends")),
     ).select_from(_O)
     query = query.outerjoin(_steps, _steps.c.ods_code == _O.c.ods_code)
