@@ -18,6 +18,7 @@ class Row:
     unit: str
     aim: float | None = None
     judged: str = "p95"
+    cpu: tuple[float, ...] = ()
 
     @property
     def p95(self) -> float:
@@ -38,12 +39,24 @@ class Report:
 
     rows: list[Row] = field(default_factory=list)
 
-    def add(self, name: str, values: Sequence[float], unit: str, aim: float | None = None) -> Row:
-        """Add a line and print it."""
-        row = Row(name=name, values=tuple(values), unit=unit, aim=aim)
+    def add(
+        self,
+        name: str,
+        values: Sequence[float],
+        unit: str,
+        aim: float | None = None,
+        cpu: Sequence[float] = (),
+    ) -> Row:
+        """Add a line and print it; `cpu` is what this process worked for it, without the database's part."""
+        row = Row(name=name, values=tuple(values), unit=unit, aim=aim, cpu=tuple(cpu))
         self.rows.append(row)
         print(_line(row), flush=True)
         return row
+
+    async def time(self, name: str, act: Callable[[], Awaitable[object]], aim: float | None = None) -> Row:
+        """Do something once and add how many seconds it took."""
+        took, worked = await timed(act)
+        return self.add(name, [took], "s", aim, cpu=[worked])
 
     def failed(self) -> list[str]:
         """The lines whose aim was not met."""
@@ -51,7 +64,7 @@ class Report:
 
     def whole(self) -> str:
         """The table once more, as Markdown."""
-        head = "| measured | n | median | p95 | max | unit | aim | met |\n|---|---|---|---|---|---|---|---|\n"
+        head = "| measured | n | median | p95 | max | unit | own CPU | aim | met |\n" + "|---" * 9 + "|\n"
         return head + "".join(_markdown(row) for row in self.rows)
 
 
@@ -60,7 +73,7 @@ def _line(row: Row) -> str:
     aim = "" if row.aim is None else f"  aim {row.aim:g}  {'met' if row.met else 'NOT MET'}"
     return (
         f"{row.name:56} n={len(row.values):<4} median {median:10.2f}  p95 {row.p95:10.2f}  "
-        f"max {max(row.values):10.2f} {row.unit}{aim}"
+        f"max {max(row.values):10.2f} {row.unit}{_cpu(row)}{aim}"
     )
 
 
@@ -69,15 +82,19 @@ def _markdown(row: Row) -> str:
     aim, met = ("", "") if row.aim is None else (f"{row.aim:g}", "yes" if row.met else "**no**")
     return (
         f"| {row.name} | {len(row.values)} | {median:.1f} | {row.p95:.1f} | {max(row.values):.1f} "
-        f"| {row.unit} | {aim} | {met} |\n"
+        f"| {row.unit} | {_cpu(row).strip().removeprefix('cpu ')} | {aim} | {met} |\n"
     )
 
 
-async def timed(act: Callable[[], Awaitable[object]]) -> float:
-    """How many seconds something took."""
-    begun = time.perf_counter()
+def _cpu(row: Row) -> str:
+    return f"  cpu {sorted(row.cpu)[len(row.cpu) // 2]:.1f}" if row.cpu else ""
+
+
+async def timed(act: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """How many seconds something took, and how many of them this process worked."""
+    begun, worked = time.perf_counter(), time.process_time()
     await act()
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - worked
 
 
 def resident_mb(pid: str = "self") -> float:

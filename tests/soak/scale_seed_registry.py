@@ -89,7 +89,7 @@ async def copy_organisations(conn: asyncpg.Connection, size: Size) -> None:
         mine = "t.ods_code = $1" if "ods_code" in columns else "t.entity_id LIKE '%/' || $1"
         quoted = ", ".join(f'"{column}"' for column in columns)
         await conn.execute(
-            f"INSERT INTO {name} ({quoted}) SELECT {', '.join(said)} FROM {name} t "  # noqa: S608 - our own names
+            f"INSERT INTO {name} ({quoted}) SELECT {', '.join(said)} FROM {name} t "
             f"CROSS JOIN codes c WHERE {mine}",
             template,
         )

@@ -1,7 +1,7 @@
 """Movements, decisions, watched placements and alerts of a scale run, of every trust as a host.
 
-Data keys are real and every alert is sealed under its movement's; a decision's findings and facts are bytes of
-the usual size. Each decision relies on five credentials, whose indices lie on the real status lists of the
+Data keys are real and every alert is sealed under its movement's; a decision's findings and facts are bytes
+of the usual size. Each decision relies on five credentials, whose indices lie on the real status lists of the
 trusts that enrolled.
 """
 
@@ -214,15 +214,30 @@ def _reliance(row: _Row, decision: str, ods: str, uri: str, at: int, kind: str) 
     )
 
 
+POST = json.dumps(
+    {
+        "position_title": "Consultant urologist",
+        "position_number": "20391234",
+        "work_pattern": "mornings",
+        "site": "Royal Infirmary",
+        "department": "Urology",
+        "department_contact": "Ward 12",
+        "approved_by": "Clinical director",
+        "hr_contact": "hr@trust.invalid",
+        "licence_to_attend": True,
+        "conditions": [],
+    }
+)
+
+
 async def _placements(world: World, conn: asyncpg.Connection, rows: list[_Row], today: date) -> None:
     kek = world.context("verifier").kek
     start, end = today - timedelta(days=20), today + timedelta(days=200)
-    post = json.dumps({"site": "Royal Infirmary", "department": "Urology", "role": "Surgeon"})
     placements, watches, alerts = [], [], []
     for row in rows:
         decision = _ordered(row.number, "103")
         placements.append(
-            (row.movement_id, row.ods, "ACTIVE", row.number % 50 == 0, start, end, decision, "j", post)
+            (row.movement_id, row.ods, "ACTIVE", row.number % 50 == 0, start, end, decision, "j", POST)
             + (row.at, row.at, BY, 1, 1, 0, row.at)
         )
         next_date = row.at + timedelta(days=60 + row.number % 100)

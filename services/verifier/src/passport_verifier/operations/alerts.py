@@ -112,8 +112,9 @@ async def find(
         found, following = await alerts.page(
             conn, ods, query, acknowledged=acknowledged, movement_id=movement_id
         )
-        keys = {one.movement_id: await _key(ctx, conn, ods, one.movement_id) for one in found}
-    return [_told(one, keys[one.movement_id]) for one in found], following
+        wrapped = await movements.data_keys(conn, ods, {one.movement_id for one in found})
+    keys = {movement_id: _unwrapped(ctx, movement_id, key) for movement_id, key in wrapped.items()}
+    return [_told(one, keys.get(one.movement_id)) for one in found], following
 
 
 async def get(ctx: Context, ods: str, alert_id: str) -> Told:
@@ -122,14 +123,13 @@ async def get(ctx: Context, ods: str, alert_id: str) -> Told:
         alert = await alerts.get(conn, ods, alert_id)
         if alert is None:
             raise NotFound
-        key = await _key(ctx, conn, ods, alert.movement_id)
-    return _told(alert, key)
+        wrapped = await movements.data_keys(conn, ods, {alert.movement_id})
+    return _told(alert, _unwrapped(ctx, alert.movement_id, wrapped.get(alert.movement_id, b"")))
 
 
-async def _key(ctx: Context, conn: AsyncConnection, ods: str, movement_id: str) -> DataKey | None:
-    movement = await movements.get(conn, ods, movement_id)
+def _unwrapped(ctx: Context, movement_id: str, wrapped: bytes) -> DataKey | None:
     try:
-        return DataKey.unwrap(ctx.kek, movement.data_key, movement.id) if movement else None
+        return DataKey.unwrap(ctx.kek, wrapped, movement_id)
     except KekError:
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -66,6 +66,13 @@ async def get(conn: AsyncConnection, ods: str, movement_id: str) -> Movement | N
     query = select(movements).where(movements.c.id == movement_id, movements.c.ods == ods)
     row = (await conn.execute(query)).mappings().one_or_none()
     return _movement(row) if row else None
+
+
+async def data_keys(conn: AsyncConnection, ods: str, movement_ids: Collection[str]) -> dict[str, bytes]:
+    """The wrapped data keys of some of an organisation's movements, by movement."""
+    mine = (movements.c.ods == ods, movements.c.id.in_(sorted(movement_ids)))
+    rows = await conn.execute(select(movements.c.id, movements.c.data_key).where(*mine))
+    return {row.id: bytes(row.data_key) for row in rows}
 
 
 async def page(

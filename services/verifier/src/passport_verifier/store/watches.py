@@ -325,15 +325,12 @@ async def compared_issuer(
 
 async def forget_unwatched(conn: AsyncConnection) -> int:
     """Stop watching lists and issuers that no open watch relies on any more; how many lists."""
-    relied = (
-        select(func.count())
-        .select_from(reliances.join(watches, watches.c.decision_id == reliances.c.decision_id))
-        .where(watches.c.state == WatchState.OPEN)
-    )
-    lists = relied.where(reliances.c.status_uri == watched_lists.c.uri).correlate(watched_lists)
-    issuers = relied.where(reliances.c.issuer == watched_issuers.c.issuer).correlate(watched_issuers)
-    await conn.execute(delete(watched_issuers).where(issuers.scalar_subquery() == 0))
-    gone = await conn.execute(delete(watched_lists).where(lists.scalar_subquery() == 0))
+    open_ = select(reliances.c.decision_id).join(watches, watches.c.decision_id == reliances.c.decision_id)
+    open_ = open_.where(watches.c.state == WatchState.OPEN)
+    issuers = open_.where(reliances.c.issuer == watched_issuers.c.issuer).correlate(watched_issuers)
+    lists = open_.where(reliances.c.status_uri == watched_lists.c.uri).correlate(watched_lists)
+    await conn.execute(delete(watched_issuers).where(~issuers.exists()))
+    gone = await conn.execute(delete(watched_lists).where(~lists.exists()))
     return int(gone.rowcount)
 
 
