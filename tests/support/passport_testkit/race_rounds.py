@@ -129,8 +129,9 @@ async def tx_code(field: Field, count: int) -> None:
     answers = await at_once(count, lambda n: one.wallet.request_token(one.offer, one.other_pin(n)))
     for answer in answers:
         protocol_error(answer, 400, "invalid_grant")
-    looked_at = (await field.audited("issuer", one.made["id"]))["credential_offer.tx_code_wrong"]
-    assert looked_at == min(count, TRIES)
+    kinds = await field.audited("issuer", one.made["id"])
+    assert kinds["credential_offer.tx_code_wrong"] == min(count, TRIES)
+    assert kinds["credential_offer.tx_code_exhausted"] == (count >= TRIES), "the alarm is raised once"
     if count >= TRIES:
         assert (await field.issuer.call("GET", f"/offers/{one.made['id']}")).json()["pin_tries_left"] == 0
         protocol_error(await one.wallet.request_token(one.offer, one.pin), 400, "invalid_grant")

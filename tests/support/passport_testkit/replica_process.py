@@ -22,6 +22,7 @@ import uvicorn
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.outbound.errors import OutboundReason
 from passport_shared.service import db
+from passport_shared.service.observability import configure_logging
 from passport_shared.wire.clients import ApiClient, ClientKind, ClientState
 from passport_testkit.clients import ClientsSimulator
 from passport_testkit.clock import FrozenClock
@@ -107,6 +108,7 @@ def main(file: str) -> None:
     """Fork a process per listener, and end with whoever started this one."""
     description = json.loads(Path(file).read_text(encoding="utf-8"))
     db.POSTGRESQL_POOL = CONNECTIONS
+    configure_logging("replica", "0", level="error")
     for service in description["services"]:
         importlib.import_module(f"passport_{service['name']}.app")
     for listener in description["listeners"]:

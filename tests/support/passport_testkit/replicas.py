@@ -74,7 +74,7 @@ class _InTurn(httpx.AsyncBaseTransport):
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = itertools.cycle(ports)
-        limits = httpx.Limits(max_connections=400, max_keepalive_connections=64)
+        limits = httpx.Limits(max_connections=400, max_keepalive_connections=400, keepalive_expiry=None)
         self._inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

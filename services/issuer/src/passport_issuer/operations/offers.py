@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
@@ -54,6 +55,8 @@ REGISTER_RETRY = timedelta(seconds=30)
 
 HOLDER = {"ref": "holder", "client_id": "", "kind": "HOLDER", "asserted": False}
 """The actor of what a holder does on a page or through a wallet."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,14 +417,23 @@ async def give_tx_code(ctx: Context, tenant: Tenant, offer_id: str, given: str) 
     async with ctx.db.write() as conn:
         counted = await offers.count_tx_code(conn, offer_id, right=right, now=ctx.clock.now())
         if counted and not right:
-            await ctx.audit.record(
-                conn,
-                kind="credential_offer.tx_code_wrong",
-                subject_ref=offer_id,
-                actor=HOLDER,
-                organisation=tenant.ods,
-            )
+            await record_wrong_tx_code(ctx, conn, tenant, offer_id)
     return counted and right
+
+
+async def record_wrong_tx_code(ctx: Context, conn: AsyncConnection, tenant: Tenant, offer_id: str) -> None:
+    """Write down a wrong PIN that was just counted, and raise the alarm with the last one an offer takes.
+
+    The offer's row is held by the count, so that exactly one of many guesses is the last.
+    """
+    kinds = ["credential_offer.tx_code_wrong"]
+    offer = await offers.get_offer(conn, tenant.ods, offer_id)
+    if offer is not None and offer.wrong_tx_codes >= offers.MAX_WRONG_TX_CODES:
+        # Somebody holds the code and not the PIN: HR makes another offer and asks who had the link.
+        kinds.append("credential_offer.tx_code_exhausted")
+        log.warning("credential_offer.tx_code_exhausted", offer=offer_id, organisation=tenant.ods)
+    for kind in kinds:
+        await ctx.audit.record(conn, kind=kind, subject_ref=offer_id, actor=HOLDER, organisation=tenant.ods)
 
 
 async def review(ctx: Context, offer: Offer) -> list[OfferDataset]:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.context import Context
 from passport_issuer.operations import failpoints
-from passport_issuer.operations.offers import HOLDER
+from passport_issuer.operations.offers import HOLDER, record_wrong_tx_code
 from passport_issuer.rules import codes
 from passport_issuer.rules.passports import OfferState
 from passport_issuer.store import offers
@@ -68,6 +68,7 @@ async def redeem(
         raise _invalid_grant()
     right = codes.tx_code_matches(ctx.secrets.offers, offer_id, tx_code)
     token = codes.new_access_token()
+    kind: str | None = None
     async with ctx.db.write() as conn:
         offer = await offers.get_offer(conn, tenant.ods, offer_id)
         if offer is None:
@@ -90,12 +91,12 @@ async def redeem(
         elif right and await _is_redeemed(conn, tenant, offer_id):
             await offers.revoke_tokens(conn, offer_id, now)
             kind = "credential_offer.replayed"
-        else:
-            kind = "credential_offer.tx_code_wrong"
-        if counted or kind == "credential_offer.replayed":
+        if kind is not None:
             await ctx.audit.record(
                 conn, kind=kind, subject_ref=offer_id, actor=HOLDER, organisation=tenant.ods
             )
+        elif counted:
+            await record_wrong_tx_code(ctx, conn, tenant, offer_id)
         datasets = await offers.datasets_of(conn, offer_id) if redeemed else []
     failpoints.hit(failpoints.AFTER_REDEEMED)
     if not redeemed:
