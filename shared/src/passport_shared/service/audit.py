@@ -97,6 +97,7 @@ class AuditLog:
     def __init__(self, tables: AuditTables, clock: Clock) -> None:
         self.tables = tables
         self._clock = clock
+        self._insert = tables.entries.insert()
 
     async def record(
         self,
@@ -124,7 +125,7 @@ class AuditLog:
         values = self.values(
             kind=kind, subject_ref=subject_ref, actor=actor, organisation=organisation, details=details
         )
-        await conn.execute(self.tables.entries.insert().values(values))
+        await conn.execute(self._insert, values)
         return str(values["id"])
 
     def values(

@@ -7,15 +7,22 @@ transaction on PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def insert_once(conn: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless a unique key of it is taken; whether it was inserted."""
-    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).values(dict(values)).on_conflict_do_nothing()
-    return (await conn.execute(statement.returning(*table.primary_key.columns))).first() is not None
+    statement = _statement(table, conn.dialect.name)
+    return (await conn.execute(statement, dict(values))).first() is not None
+
+
+@lru_cache(maxsize=256)
+def _statement(table: Table, dialect: str) -> Executable:
+    """The statement of a table, made once: making one costs as much as running it."""
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)

@@ -28,9 +28,10 @@ from passport_issuer.rules.credential_request import BATCH_SIZE, ByIdentifier, C
 from passport_issuer.rules.passports import CredentialState, PassportState
 from passport_issuer.rules.proofs import NONCE_FAULTS, ProofInvalid, VerifiedProofs, verify_proofs
 from passport_issuer.rules.validity import NothingLeft, beginning, expiry
-from passport_issuer.store import credentials, nonces, offers, passports
+from passport_issuer.store import credentials, hot, nonces, offers, passports
 from passport_issuer.store import status_lists as status_list_store
 from passport_issuer.store.credentials import Credential
+from passport_issuer.store.hot import BeforeIssuing
 from passport_issuer.store.offers import Grant, OfferDataset
 from passport_shared.formats import strict
 from passport_shared.formats.clock import epoch_s
@@ -198,17 +199,15 @@ async def _reserve(ctx: Context, plan: _Plan) -> tuple[list[Credential], list[di
     async with ctx.db.write() as conn:
         await passports.hold_row(conn, plan.grant.passport_id)
         # Asked again where nobody can change it before the commit: the offer may have ended since the check.
-        grant = await offers.grant_of(conn, plan.tenant.ods, plan.grant.token_hash, plan.now)
-        if grant is None or grant.passport_state in NOTHING_ISSUED:
+        before = await hot.before_issuing(conn, plan.grant, plan.dataset, plan.now)
+        if before is None or before.grant.passport_state in NOTHING_ISSUED:
             raise _denied("the offer is over")
         if not await nonces.use(conn, nonce_hash, plan.now + 2 * NONCE_LIFE):
             raise ProtocolError("invalid_nonce", "the nonce was used before: fetch a new one")
-        await offers.hold_dataset(conn, plan.dataset.id)
         superseded = await credentials.supersede_unconfirmed(conn, plan.dataset.id, plan.now)
-        confirmed = await credentials.count_confirmed(conn, plan.dataset.id)
-        if confirmed + len(plan.proofs.keys) > BATCH_SIZE:
+        if before.confirmed + len(plan.proofs.keys) > BATCH_SIZE:
             raise _denied("this credential has been issued as often as it may be")
-        reserved = await _reserve_indices(conn, plan)
+        reserved = await _reserve_indices(conn, plan, before)
         await ctx.audit.record(
             conn,
             kind="credential.prepared",
@@ -224,16 +223,14 @@ async def _reserve(ctx: Context, plan: _Plan) -> tuple[list[Credential], list[di
     return [credential for credential, _ in reserved], [content for _, content in reserved]
 
 
-async def _reserve_indices(conn: AsyncConnection, plan: _Plan) -> list[tuple[Credential, dict[str, Any]]]:
-    ods = plan.tenant.ods
-    usable = status_lists.usable(await status_list_store.lists_of(conn, ods), plan.now)
+async def _reserve_indices(
+    conn: AsyncConnection, plan: _Plan, before: BeforeIssuing
+) -> list[tuple[Credential, dict[str, Any]]]:
+    usable = status_lists.usable(before.lists, plan.now)
     if usable is None:
         log.error("status_list.none_usable", entity_id=plan.tenant.entity_id)
         raise _denied("the issuer has no room for another credential at this moment")
-    earlier = await credentials.predecessor(
-        conn, plan.grant.passport_id, plan.dataset.type, plan.dataset.source_ref, plan.grant.offer_id
-    )
-    draft = _draft(plan, usable.id, earlier)
+    draft = _draft(plan, usable.id, before.predecessor)
     reserved = [await _reserve_one(conn, plan, draft, key, usable.size) for key in plan.proofs.keys]
     await status_list_store.count_allocated(conn, usable.id, len(reserved))
     return reserved
@@ -308,10 +305,14 @@ async def _record(ctx: Context, plan: _Plan, reserved: Sequence[Credential], tok
         for credential, token in zip(reserved, tokens, strict=True)
     }
     async with ctx.db.write() as conn:
-        await passports.hold_row(conn, plan.grant.passport_id)
+        held = await passports.hold_row(conn, plan.grant.passport_id)
         if not await credentials.mark_issued(conn, digests, plan.now):
             raise _denied("a later request for the same credential has taken over")
-        first = await passports.activate(conn, plan.grant.passport_id, plan.now)
+        first = (
+            held is not None
+            and held.awaits_first
+            and await passports.activate(conn, plan.grant.passport_id, plan.now)
+        )
         await ctx.audit.record(
             conn,
             kind="passport.issued" if first else "credential.issued",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_issuer.rules.passports import OfferState, PassportState
 from passport_issuer.store import tables as t
-from passport_issuer.store.rows import as_row, as_value, many, one
+from passport_issuer.store.rows import as_row, as_value, one
 from passport_shared.service.paging import PageQuery, fetch_page
 
 MAX_WRONG_TX_CODES = 5
@@ -116,11 +116,17 @@ async def list_offers(
     return [as_value(Offer, row._mapping) for row in rows], following
 
 
+_DATASETS = (
+    select(t.offer_datasets)
+    .where(t.offer_datasets.c.offer_id == bindparam("of_offer"))
+    .order_by(t.offer_datasets.c.position)
+)
+
+
 async def datasets_of(conn: AsyncConnection, offer_id: str) -> list[OfferDataset]:
     """The datasets of an offer in the order in which they were offered."""
-    table = t.offer_datasets
-    query = select(table).where(table.c.offer_id == offer_id).order_by(table.c.position)
-    return await many(conn, query, OfferDataset)
+    rows = (await conn.execute(_DATASETS, {"of_offer": offer_id})).mappings()
+    return [as_value(OfferDataset, row) for row in rows]
 
 
 async def count_tx_code(conn: AsyncConnection, offer_id: str, *, right: bool, now: datetime) -> bool:
@@ -214,10 +220,10 @@ async def revoke_tokens(conn: AsyncConnection, offer_id: str, now: datetime) -> 
     return revoked.rowcount
 
 
-async def grant_of(conn: AsyncConnection, ods: str, token_hash: str, now: datetime) -> Grant | None:
-    """What a token allows, None unless it is this tenant's, current and not revoked."""
+def granted() -> Select[Any]:
+    """The grant of a token by ``of_token``, ``of_ods`` and ``of_now``; no row unless it is good now."""
     tokens, offers, passports = t.access_tokens_table, t.credential_offers, t.passports
-    query = (
+    return (
         select(
             tokens,
             offers.c.passport_id,
@@ -228,13 +234,22 @@ async def grant_of(conn: AsyncConnection, ods: str, token_hash: str, now: dateti
         .join(offers, offers.c.id == tokens.c.offer_id)
         .join(passports, passports.c.id == offers.c.passport_id)
         .where(
-            tokens.c.token_hash == token_hash,
-            tokens.c.ods == ods,
-            tokens.c.expires_at > now,
+            tokens.c.token_hash == bindparam("of_token"),
+            tokens.c.ods == bindparam("of_ods"),
+            tokens.c.expires_at > bindparam("of_now"),
             tokens.c.revoked_at.is_(None),
         )
     )
-    return await one(conn, query, Grant)
+
+
+_GRANTED = granted()
+
+
+async def grant_of(conn: AsyncConnection, ods: str, token_hash: str, now: datetime) -> Grant | None:
+    """What a token allows, None unless it is this tenant's, current and not revoked."""
+    found = await conn.execute(_GRANTED, {"of_token": token_hash, "of_ods": ods, "of_now": now})
+    row = found.mappings().one_or_none()
+    return None if row is None else as_value(Grant, row)
 
 
 async def expire(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
@@ -270,9 +285,3 @@ async def _forget_claims(conn: AsyncConnection, offer_ids: Sequence[str]) -> Non
     if offer_ids:
         table = t.offer_datasets
         await conn.execute(update(table).where(table.c.offer_id.in_(offer_ids)).values(claims=None))
-
-
-async def hold_dataset(conn: AsyncConnection, dataset_id: str) -> None:
-    """Make rivals for the same dataset wait until this transaction is over, on either database."""
-    table = t.offer_datasets
-    await conn.execute(update(table).where(table.c.id == dataset_id).values(position=table.c.position))
