@@ -177,8 +177,10 @@ async def diagnose(
 
 
 def _fields(settings_class: type[ServiceSettings], environ: Mapping[str, str]) -> dict[str, Any]:
-    prefix = settings_class.prefix().upper()
-    return {name.removeprefix(prefix).lower(): value for name, value in environ.items() if prefix in name}
+    # A mistyped variable is a finding, and no reason not to look at the rest.
+    prefix = settings_class.prefix()
+    wanted = {f"{prefix}{name}".upper(): name for name in settings_class.model_fields}
+    return {wanted[name]: value for name, value in environ.items() if name in wanted}
 
 
 @contextlib.asynccontextmanager

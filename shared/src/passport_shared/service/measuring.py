@@ -33,6 +33,7 @@ KEPT = timedelta(seconds=10)
 PATIENCE_S = 5.0
 SOON = timedelta(days=30)
 
+Values = dict[tuple[str, ...], float]
 Samples = Mapping[Metric, Mapping[tuple[str, ...], float]]
 """Values by metric and labels; a metric without labels has the one key ``()``."""
 Measure = Callable[[AsyncConnection, datetime], Awaitable[Samples]]
@@ -111,7 +112,7 @@ class States:
     def collect(self) -> Iterator[Family]:
         """The states as Prometheus families."""
         in_use, limit = self._db.connections()
-        samples = {
+        samples: Samples = {
             **self._samples,
             m.MEASURED: {(): float(self._whole)},
             m.POOL_IN_USE: {(): float(in_use)},
@@ -194,7 +195,7 @@ async def _keys(conn: AsyncConnection, tables: ServiceTables, now: datetime) -> 
     keys = tables.keys.keys
     query = select(keys.c.purpose, keys.c.state, func.count(), func.min(keys.c.changed_at))
     rows = (await conn.execute(query.group_by(keys.c.purpose, keys.c.state))).all()
-    ages = {(row[0],): seconds(now, row[3]) for row in rows if row[1] == KeyState.ACTIVE}
+    ages: Values = {(row[0],): seconds(now, row[3]) for row in rows if row[1] == KeyState.ACTIVE}
     return {m.KEY_AGE: ages, m.KEYS_WAITING: {(row[0], row[1]): float(row[2]) for row in rows}}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -112,7 +112,8 @@ class _Server(uvicorn.Server):
         state = self._app.state
 
         def left(until: datetime) -> float:
-            return (until - state.clock.now()).total_seconds() / 86_400
+            remaining: timedelta = until - state.clock.now()
+            return remaining.total_seconds() / 86_400
 
         def told(until: datetime) -> None:
             state.metrics.gauge(TLS_DAYS).set_function(lambda: left(until))

@@ -20,11 +20,12 @@ from passport_issuer.store import status_lists as store
 from passport_issuer.store.status_lists import StatusListRow
 from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.formats.ids import random_token
-from passport_shared.formats.status_list import INVALID, MEDIA_TYPE, StatusList, sign_token
+from passport_shared.formats.status_list import MEDIA_TYPE, VALID, StatusList, sign_token
 from passport_shared.service.documents import Document
 from passport_shared.service.tenancy import Tenant
 
 SIZE = 131_072
+ALL_INVALID = 0b01010101
 FULL_AT = 0.7
 NEXT_AT = 0.6
 ANNOUNCED_FOR = timedelta(minutes=10)
@@ -142,8 +143,11 @@ async def publish(ctx: Context, tenant: Tenant, row: StatusListRow) -> bool:
         values = await store.entries(conn, row.id)
         accounted = await store.accounted(conn, row.id) if current.accounted_only else None
     bits = StatusList(bits=2, size=current.size)
-    for idx in () if accounted is None else set(range(current.size)) - accounted:
-        bits.set(idx, INVALID)
+    if accounted is not None:
+        # After a restore: ended, but for what a row accounts for.
+        bits = StatusList.from_packed(bytes([ALL_INVALID]) * (current.size // 4), bits=2)
+        for idx in accounted:
+            bits.set(idx, VALID)
     for idx, value in values:
         bits.set(idx, value)
     token = sign_token(

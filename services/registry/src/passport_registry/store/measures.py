@@ -12,7 +12,7 @@ from passport_registry.store import tables as t
 from passport_registry.store.publications import Kind
 from passport_shared.formats.trust_mark import PinState
 from passport_shared.service import metric_names as m
-from passport_shared.service.measuring import SOON, Samples, counted, seconds
+from passport_shared.service.measuring import SOON, Samples, Values, counted, seconds
 
 
 async def measure(conn: AsyncConnection, now: datetime) -> Samples:
@@ -56,7 +56,7 @@ async def certificates(conn: AsyncConnection, now: datetime) -> Samples:
     ending = await conn.execute(
         select(newest.c.use, func.count()).where(newest.c.until <= now + SOON).group_by(newest.c.use)
     )
-    days = {(row[0],): (row[1] - now).total_seconds() / 86_400 for row in rows}
+    days: Values = {(row[0],): (row[1] - now).total_seconds() / 86_400 for row in rows}
     own = await conn.execute(select(authority.c.name, authority.c.not_after))
     days |= {(f"ca-{row[0]}",): (row[1] - now).total_seconds() / 86_400 for row in own if row[0] != "status"}
     return {

@@ -8,7 +8,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from passport_shared.service import metric_names as m
-from passport_shared.service.measuring import Samples, counted, seconds
+from passport_shared.service.measuring import Samples, Values, counted, seconds
 from passport_verifier.store import placement_tables as p
 from passport_verifier.store import release_tables
 from passport_verifier.store import tables as t
@@ -44,8 +44,8 @@ async def alerts(conn: AsyncConnection, now: datetime) -> Samples:
     table = p.alerts
     query = select(table.c.urgent, func.count(), func.min(table.c.raised_at))
     rows = await conn.execute(query.where(table.c.acknowledged_at.is_(None)).group_by(table.c.urgent))
-    count = {("true",): 0.0, ("false",): 0.0}
-    oldest = {("true",): 0.0, ("false",): 0.0}
+    count: Values = {("true",): 0.0, ("false",): 0.0}
+    oldest: Values = {("true",): 0.0, ("false",): 0.0}
     for urgent, number, at in rows:
         label = ("true" if urgent else "false",)
         count[label], oldest[label] = float(number), seconds(now, at)
