@@ -22,7 +22,9 @@ from passport_testkit.databases import FreshDatabases, postgresql_only
 from passport_testkit.verifiers import VerifierBench, running_verifier
 from passport_verifier.operations import overrides, policies
 from passport_verifier.operations.movement_progress import refresh
+from passport_verifier.rules.override import LIFE
 from passport_verifier.store import overrides as store
+from passport_verifier.store.policies import PolicyVersion
 
 pytestmark = postgresql_only
 
@@ -79,7 +81,7 @@ async def test_a_withdrawal_that_meets_an_approval_takes_the_movement_back(verif
     assert (await verifier.read(f"/movements/{movement['id']}"))["state"] == "RELEASED"
 
     async def approve(conn: AsyncConnection) -> None:
-        until = now + overrides.LIFE
+        until = now + LIFE
         assert await store.approve(
             conn, override_id, by=CAT.as_dict(), four_eyes="PERSONS", at=now, until=until
         )
@@ -99,7 +101,7 @@ async def test_a_withdrawal_that_meets_an_approval_takes_the_movement_back(verif
 async def test_two_who_take_one_proposal_back_are_told_alike(verifier: VerifierBench) -> None:
     number = (await proposed_version(verifier))["number"]
 
-    async def withdraw() -> policies.PolicyVersion:
+    async def withdraw() -> PolicyVersion:
         return await policies.withdraw(verifier.ctx, "R0A", URGENT, number, CAT)
 
     found = await asyncio.gather(*(withdraw() for _ in range(6)))

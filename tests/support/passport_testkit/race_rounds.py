@@ -11,7 +11,7 @@ import asyncio
 import re
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class Offered:
         return f"{(int(self.pin) + 1 + step) % 1_000_000:06d}"
 
 
-Round = Callable[[Field, int], Awaitable[None]]
+Round = Callable[[Field, int], Coroutine[Any, Any, None]]
 
 
 async def at_once(count: int, act: Callable[[int], Awaitable[Any]]) -> list[Any]:
