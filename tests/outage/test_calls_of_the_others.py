@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -320,7 +321,7 @@ async def test_collecting(holder: Holder, hit: str) -> None:
     for fault in FAULTS:
         offer = await holder.wallet.read_offer(issuer.link())
         holder.proxy.fault, holder.proxy.hit = fault, lambda _, url: url.split("?")[0].endswith(_tail(hit))
-        assert await holder.fails(lambda o=offer: holder.wallet.accept(o, issuer.pin)), fault
+        assert await holder.fails(partial(holder.wallet.accept, offer, issuer.pin)), fault
         holder.over()
     offer = await holder.wallet.read_offer(issuer.link())
     assert len(await holder.wallet.accept(offer, issuer.pin)) == 2
@@ -341,6 +342,11 @@ async def test_notifications_change_nothing_that_is_kept(holder: Holder) -> None
         holder.over()
 
 
+def ending(tail: str) -> Callable[[str, str], bool]:
+    """Hits the calls whose URL ends so."""
+    return lambda _, url: url.endswith(tail)
+
+
 async def test_an_offer_by_reference_and_a_request(holder: Holder) -> None:
     issuer, verifier = holder.world.issuer, holder.world.verifier
     for name in ("offers/1", "requests/1"):
@@ -353,8 +359,8 @@ async def test_an_offer_by_reference_and_a_request(holder: Holder) -> None:
         if name == "requests/1":
             await holder.wallet.accept(await holder.wallet.read_offer(issuer.link()), issuer.pin)
         for fault in FAULTS:
-            holder.proxy.fault, holder.proxy.hit = fault, lambda _, url, n=name: url.endswith(n)
-            assert await holder.fails(lambda r=read, u=link: r(u)), (name, fault)
+            holder.proxy.fault, holder.proxy.hit = fault, ending(name)
+            assert await holder.fails(partial(read, link)), (name, fault)
             holder.over()
         await read(link)
 

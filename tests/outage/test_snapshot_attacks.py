@@ -2,8 +2,8 @@
 
 `ATTACKS` maps each case of TUF's conformance suite that applies here (one signer per role; our manifest is
 its timestamp and snapshot role, parts are its targets) to what is served and the reason it is refused for.
-After each the reader serves what it had, has stored nothing else, and takes the next honest snapshot. Cases of
-single claims and parts are in `tests/unit/formats/test_snapshot.py`; those of status lists in
+After each the reader serves what it had, has stored nothing else, and takes the next honest snapshot. Cases
+of single claims and parts are in `tests/unit/formats/test_snapshot.py`; those of status lists in
 `tests/unit/formats/test_status_list_token.py` and `tests/http/verifier/test_verifier_trust_and_status.py`.
 """
 

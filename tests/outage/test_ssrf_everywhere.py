@@ -9,7 +9,7 @@ be put here.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -113,7 +113,7 @@ def test_every_field_that_names_a_place_is_here() -> None:
         ("issuer", issuer_app, IssuerSettings),
         ("verifier", verifier_app, VerifierSettings),
     ):
-        document = module.build(settings.example()).openapi()  # type: ignore[attr-defined]
+        document = module.build(settings.example()).openapi()
         found |= {f"{method} {name} {path}" for method, path in _places(document)}
     assert found == FIELDS_THAT_NAME_A_PLACE
 
@@ -373,6 +373,11 @@ async def test_links_that_a_wallet_is_given(holder: Holder, spy: NetworkSpy) -> 
     assert spy.looked_up == []
 
 
+def said(**members: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What is said, with these members."""
+    return lambda document: {**document, **members}
+
+
 ENDPOINTS = ("token_endpoint", "nonce_endpoint", "credential_endpoint", "notification_endpoint")
 
 
@@ -383,7 +388,7 @@ async def test_addresses_in_an_issuer_s_metadata(holder: Holder, spy: NetworkSpy
             number % 4
         ]
         which = "server" if endpoint == "token_endpoint" else "metadata"
-        issuer.spoil = {which: lambda said, e=endpoint, u=url: {**said, e: u}}
+        issuer.spoil = {which: said(**{endpoint: url})}
         offer = await holder.wallet.read_offer(issuer.link())
         with pytest.raises(WalletError):
             await holder.wallet.accept(offer, issuer.pin)
@@ -394,11 +399,11 @@ async def test_addresses_in_an_issuer_s_metadata(holder: Holder, spy: NetworkSpy
 async def test_where_a_verifier_wants_the_answer(holder: Holder, spy: NetworkSpy) -> None:
     verifier = holder.world.verifier
     for url in SOME:
-        verifier.spoil = {"claims": lambda said, u=url: {**said, "response_uri": u}}
+        verifier.spoil = {"claims": said(response_uri=url)}
         with pytest.raises(WalletError):
             await holder.wallet.read_request(verifier.link())
     for header in ("jku", "x5u"):
-        verifier.spoil = {"headers": lambda said, h=header: {**said, h: URLS[0]}}
+        verifier.spoil = {"headers": said(**{header: URLS[0]})}
         with pytest.raises(WalletError):
             await holder.wallet.read_request(verifier.link())
     assert spy.looked_up == []
