@@ -20,10 +20,11 @@ import uvicorn
 from passport_shared.service.bounded_protocol import BoundedHttpProtocol
 from passport_shared.service.clock import SystemClock
 from passport_shared.service.observability import configure_logging
+from passport_shared.service.server import settle_collector
 
 
 def serve(app: Any, listener: int, *, bounded: bool = False) -> None:
-    """Serve with uvloop and httptools in one process, as the services do."""
+    """Serve with uvloop and httptools in one process; `bounded` with what the services add to that."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -37,6 +38,8 @@ def serve(app: Any, listener: int, *, bounded: bool = False) -> None:
     )
     # uvicorn raises the signal once more when it has stopped; a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    if bounded:
+        settle_collector()
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 
 from passport_shared.formats import jwe
 from passport_shared.formats.jose import PublicKey, SigningKey
+from passport_shared.service.server import YOUNG_OBJECTS, settle_collector
 from passport_testkit.cases import surgeon
 from tests.bench import floor, floor_apps, in_process, load, measure, presentations
 from tests.bench.floor import ALGORITHM, MESSAGE
@@ -216,3 +218,15 @@ def test_a_request_is_whole() -> None:
     assert b"Content-Length: %d" % len(body) in lines
     assert b"Authorization: Bearer y" in lines
     assert rest == body
+
+
+def test_what_a_service_made_at_its_start_is_left_alone_by_the_collector() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    try:
+        settle_collector()
+        assert gc.get_freeze_count() > frozen
+        assert gc.get_threshold() == (YOUNG_OBJECTS, *before[1:])
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -8,6 +8,7 @@ it opened.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from datetime import datetime, timedelta
@@ -22,6 +23,9 @@ from passport_shared.service.bounded_protocol import BoundedHttpProtocol
 from passport_shared.service.metric_names import TLS_DAYS
 from passport_shared.service.settings import ServiceSettings
 from passport_shared.service.tls_files import TlsFiles
+
+YOUNG_OBJECTS = 5_000
+"""How many new objects make the garbage collector look at them; a request makes some hundreds."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,11 +84,22 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal once more when it has stopped; a stop that was asked for is no failure.
         signal.signal(stop, lambda *_: None)
+    settle_collector()
     try:
         server.run(sockets=[listener])
     except SystemExit:
         raise CannotServe("the service could not start; the log says why") from None
     log.info("service.stopped")
+
+
+def settle_collector() -> None:
+    """Keep the garbage collector from what was made at the start: it is most of the heap, and none goes.
+
+    Looking through it stopped requests for milliseconds at a time and cost a tenth of the processor time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
 
 
 def _arm(setting: str | None) -> None:
