@@ -181,6 +181,7 @@ ENROLMENT = (
     f"{_REGISTRY}enrolment.py::test_twenty_at_once_with_the_same_keys_are_one_enrolment",
     f"{_REGISTRY}enrolment.py::test_of_twenty_at_once_with_other_keys_one_enrols",
 )
+RENEWAL = ("tests/races/test_renewals_at_once.py::test_one_renewal_however_many_ask",)
 ENROLMENT_CODE = (
     "tests/store/registry/test_review_registry_state.py::test_of_codes_made_at_once_one_lives",
     *ENROLMENT,
@@ -244,6 +245,7 @@ OPERATIONS: dict[str, Raced] = {
     "registry PUT /api/v1/clients/{client_id}/scopes": Raced(ONE),
     "registry POST /api/v1/clients/{client_id}/suspend": Raced(ALIKE),
     "registry POST /api/v1/enrolments": Raced(NOTHING, ENROLMENT),
+    "registry POST /api/v1/enrolments/renewals": Raced(NOTHING, RENEWAL),
     "registry POST /api/v1/organisations": Raced(ONE),
     f"registry PUT {_O}": Raced(ONE, MEMBER),
     f"registry POST {_O}/entities": Raced(ONE),

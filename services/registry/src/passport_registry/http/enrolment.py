@@ -81,7 +81,7 @@ _RENEWAL_REFUSED = {**_REFUSED, "description": "The entity may not renew its key
 async def renew(body: RenewalRequest, request: Request, response: Response, ctx: Ctx) -> EnrolmentAnswer:
     """Certify new keys of an enrolled entity, on its federation key's word; a repetition gets the same."""
     rate = Rate(name="enrolments", limit=ctx.settings.enrolments_per_minute, per=timedelta(minutes=1))
-    await ctx.limiter.spend(rate, request.client.host if request.client else "unknown")
+    await ctx.limiter.spend(rate, peer_of(request))
     cmd = operations.Renew(
         entity_id=body.entity_id,
         entity_configuration=body.entity_configuration,
