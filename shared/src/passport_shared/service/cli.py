@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import json
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def main(program: ServiceProgram[S], argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough (`… | head`); nothing more can be written, at exit neither.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (SQLAlchemyError, ConnectionError) as error:
+    except (SQLAlchemyError, ConnectionError, TimeoutError, socket.gaierror) as error:
         cause = getattr(error, "orig", None) or error
         print(f"{program.prog}: the database does not answer ({type(cause).__name__})", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ else is 500 with fixed text. The cause is for the log.
 from __future__ import annotations
 
 import sqlite3
+import traceback
 from datetime import timedelta
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError
@@ -57,7 +58,15 @@ def database_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _driver_unavailable(error.orig)
     # asyncpg raises these bare when it cannot connect.
-    return isinstance(error, ConnectionError) or _driver_unavailable(error)
+    return isinstance(error, ConnectionError) or _cannot_connect(error) or _driver_unavailable(error)
+
+
+def _cannot_connect(error: BaseException) -> bool:
+    """Whether the driver waited too long for its server, or found no address under its name."""
+    if not isinstance(error, OSError):  # TimeoutError and socket.gaierror among them
+        return False
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").startswith("asyncpg.") for frame, _ in frames)
 
 
 def refuses_writes(error: BaseException) -> bool:
