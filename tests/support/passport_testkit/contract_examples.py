@@ -118,6 +118,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "entity_configuration": "e30.e30.a-signature",
         "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
     },
+    "registry POST /api/v1/enrolments/renewals": {
+        "entity_id": "https://issuer.example/RBV",
+        "entity_configuration": "e30.e30.a-signature",
+        "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
+    },
     "registry POST /api/v1/activity/imports": {
         "source_note": "Pilot report, table 4.2",
         "facts": [
