@@ -45,6 +45,12 @@ class Learnt:
         ]
         return sorted(found, key=lambda test: self.seconds[test])
 
+    def nearby(self, file: str, tests: list[str]) -> list[str]:
+        """The other tests of the test files that run a module at all: what tracing missed may be among them."""
+        modules = {test.partition("::")[0] for test, files in self.lines.items() if file in files}
+        found = [one for one in self.seconds if one.partition("::")[0] in modules and one not in set(tests)]
+        return sorted(found, key=lambda test: self.seconds[test])
+
 
 @dataclass
 class Outcome:
@@ -148,7 +154,8 @@ class Runner:
             mutant = mutants_of(name, tree)[number]
             if (self._checks_only and not mutant.check) or self._only not in mutant.place:
                 continue
-            tests = learnt.reaching(file, mutant)
+            reaching = learnt.reaching(file, mutant)
+            tests = [*reaching, *learnt.nearby(file, reaching)]
             if not tests:
                 outcome.unreached.append(mutant)
                 continue
