@@ -18,12 +18,14 @@ import asyncpg
 
 from passport_shared.service.clock import SystemClock
 from passport_verifier.operations.sealing import DataKey
+from passport_verifier.rules.policies import policies
 from tests.soak.scale_seed_issuer import KINDS
 from tests.soak.scale_sizes import Size
 from tests.soak.scale_world import ISSUER, REGISTRY, VERIFIER, World
 
 ALERT_EVERY = 10
 CHUNK = 5_000
+POLICY = next(one for one in policies().values() if one.movement_type == "SERVICE_NEED_URGENT")
 BY = json.dumps({"ref": "hr-0815", "client_id": "scale", "kind": "machine", "asserted": True})
 FINDINGS = json.dumps(
     [
@@ -159,7 +161,15 @@ async def _decisions(
         request, decision = _ordered(row.number, "102"), _ordered(row.number, "103")
         name = f"{row.number:022d}"
         requests.append(
-            (request, row.ods, row.movement_id, row.movement_id, "SERVICE_NEED_URGENT", "v1", "purpose")
+            (
+                request,
+                row.ods,
+                row.movement_id,
+                row.movement_id,
+                POLICY.id,
+                POLICY.version_id,
+                "purpose",
+            )
             + ("cross_device", "SAME_ROOM", row.employing, start, end, f"l{name}", f"k{name}", f"s{name}")
             + ("n", "c", asked_for, jwk, "ANSWERED", 1, row.at, BY, "scale", row.at, row.at)
         )
@@ -175,7 +185,7 @@ async def _decisions(
                 row.at,
                 start,
             )
-            + (end, "READY", True, FINDINGS, os.urandom(1_200), "v1", "d", 1, 10, "{}", False)
+            + (end, "READY", True, FINDINGS, os.urandom(1_200), POLICY.version_id, "d", 1, 10, "{}", False)
             + ("FACE_TO_FACE", BY, row.at)
         )
         ods, uri = lists[row.number % len(lists)]
