@@ -66,6 +66,9 @@ bench: setup ## measure, as ratios in one run
 soak: setup ## what takes minutes or hours to prove: make soak P="scale --scale 0.1"
 	$(BIN)/python -m tests.soak $(P)
 
+mutants: setup ## change the pure code one check at a time: which change does no test notice? (hours)
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.mutation $(M)
+
 vectors: setup ## make our own test vectors again; nothing may change
 	@for generator in tests/vectors/generate_*.py; do $(BIN)/python $$generator || exit 1; done
 
