@@ -61,6 +61,7 @@ e2e: setup peers ## the journeys over https against real processes
 	$(BIN)/pytest tests/e2e
 
 bench: setup ## measure, as ratios in one run
+	-@$(MAKE) --no-print-directory peers # without them one row says that it was not measured
 	$(BIN)/python -m tests.bench
 
 soak: setup ## what takes minutes or hours to prove: make soak P="scale --scale 0.1"
