@@ -104,8 +104,9 @@ def check(engine: Engine) -> int:
     try:
         with names.resolved_here(stack.hosts):
             known = _told("stack", stack.start)
+            since = len(checks.proxy_log(stack))
             demonstration.tell(story, stack, known)
-            checks.everything(story, stack, known)
+            checks.everything(story, stack, known, since=since)
     except FAILURES as failure:
         print(f"\nNot as expected: {failure}\n{stack.logs(60)}", file=sys.stderr)
         return 1

@@ -109,6 +109,8 @@ class ContainerStack:
         """The variables of compose.yaml and compose.trial.yaml."""
         named = {"PASSPORT_HOME": str(self.folder), "PASSPORT_PORT": str(self.ports["proxy"])}
         named |= {"PASSPORT_ADDRESS": LOOPBACK, "PASSPORT_IMAGES": IMAGES, "PASSPORT_TAG": TAG}
+        # a range of its own, so that a trial and a check can run beside each other
+        named["SERVICES_NETWORK"] = f"172.30.{self.ports['proxy'] % 256}.0/24"
         for name, service in self.services.items():
             named |= {f"{name.upper()}_HOST": service.host, f"{name.upper()}_URL": service.url}
         named |= {"SYSTEMS_HOST": self.simulators.host, "SYSTEMS_PORT": str(self.ports[SIMULATORS])}

@@ -160,3 +160,18 @@ def test_every_variable_of_compose_has_an_example_or_a_default() -> None:
     named = set(re.findall(r"^([A-Z_]+)=", given, re.MULTILINE))
     used = {name for name, rest in re.findall(r"\$\{(\w+)([^}]*)\}", text) if not rest.startswith(":-")}
     assert used <= named
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_attempts_are_counted_by_the_address_the_proxy_saw_and_nobody_elses_word(service: str) -> None:
+    config = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    cleared, given = (
+        config.index("del-header X-Forwarded- -m beg"),
+        config.index("set-header X-Forwarded-For %[src]"),
+    )
+    assert cleared < given
+    network = COMPOSE["networks"]["services"]["ipam"]["config"][0]["subnet"]
+    trusted = COMPOSE["services"][f"{service}-1"]["environment"][
+        f"PASSPORT_{service.upper()}_TRUSTED_PROXIES"
+    ]
+    assert trusted == network
