@@ -119,7 +119,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
     },
     "registry POST /api/v1/enrolments/renewals": {
-        "entity_id": "https://issuer.example/RBV",
+        "entity_id": "https://issuer.example/RXX",
         "entity_configuration": "e30.e30.a-signature",
         "certificate_requests": {"credential": "-----BEGIN CERTIFICATE REQUEST-----", "status": "x"},
     },

@@ -29,7 +29,7 @@ from passport_shared.service.peer_address import Network
 from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, NotFound, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
-from passport_shared.service.settings import MetricsAccess
+from passport_shared.service.settings import EVERYBODY, MetricsAccess
 from passport_shared.service.validation import field_errors
 from passport_shared.wire.problems import COMMON, Problem, catalogue
 
@@ -52,7 +52,7 @@ def create_app(
     body_limits: Mapping[str, int] | None = None,
     surface: Callable[[str], str] = default_surface,
     access_log_every: int = 1,
-    metrics_access: MetricsAccess = MetricsAccess(None, open=True),
+    metrics_access: MetricsAccess = EVERYBODY,
     trusted_proxies: Collection[Network] = (),
     openapi_paths: Mapping[str, Any] | None = None,
     description: str = "",

@@ -305,6 +305,9 @@ class MetricsAccess:
         return authorization.startswith("Bearer ") and hmac.compare_digest(given, self.token)
 
 
+EVERYBODY = MetricsAccess(None, open=True)
+
+
 def metrics_access(settings: ServiceSettings) -> MetricsAccess:
     """Who may read this deployment's metrics.
 
