@@ -1,1 +1,1 @@
-"""Fuzzing of every parser of outside data: one target each, driven by hypothesis in CI and by atheris in soak."""
+"""Fuzzing of every parser of outside data, one target each: short in CI, long in soak."""

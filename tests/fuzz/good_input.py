@@ -1,4 +1,4 @@
-"""Valid input of three producers in every variation they can make: what must never be refused (security.md R2).
+"""Valid input of three producers in many variations: what must never be refused (security.md R2).
 
 Claims are nested by chance, hidden in any combination (a parent and its child too), with and without decoys;
 the clocks of issuer and wallet stand up to 60 seconds before or behind ours. Producers: our own issuer and
@@ -120,7 +120,7 @@ def reference(case: Case) -> str:
 async def javascript(case: Case, peer: NodePeer) -> str:
     """npm ``@sd-jwt/sd-jwt-vc`` as issuer and holder.
 
-    The key binding is ours: with hidden members inside hidden elements of arrays, this package's own ``sd_hash``
+    The key binding is ours: with hidden members inside hidden elements of arrays, its own ``sd_hash``
     is over other disclosures than it presents, which no verifier may accept (RFC 9901 §7.3).
     """
     leaf = sd.issuer()
@@ -155,7 +155,7 @@ def _wrapped(value: Any, hidden: Collection[tuple[str | int, ...]], at: tuple[st
 
 
 def _tree(value: Any, shown: Collection[tuple[str | int, ...]], at: tuple[str | int, ...] = ()) -> Any:
-    """What to show, as the reference library wants it: true, or a tree of the same form, None where nothing is."""
+    """What to show, as the reference library wants it: true, a tree of the same form, or None."""
     if not _wanted(shown, at) and at:
         return None
     if isinstance(value, dict):
@@ -205,7 +205,7 @@ def is_accepted(token: str, case: Case) -> str | None:
 
 
 def status_tokens() -> Iterator[tuple[str, int, int, int]]:
-    """Status list tokens of every entry size and compression, with an index and the status that stands there."""
+    """Status list tokens of every entry size and compression, with an index and its status."""
     leaf, source = sd.issuer("status"), random.Random(1)  # noqa: S311 - the same in every run
     for bits in (1, 2, 4, 8):
         for level in range(1, 10):

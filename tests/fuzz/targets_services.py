@@ -69,7 +69,7 @@ from tests.fuzz.targets_tokens import KEY, network
 SECRET = b"a secret of thirty-two bytes....."
 
 
-# -- issuer ------------------------------------------------------------------------------------------------------
+# -- issuer ---------------------------------------------------------------------------------------------
 
 
 def _credential_request(data: bytes) -> bool:
@@ -220,7 +220,7 @@ def _token_answer(data: bytes) -> bool:
     return True
 
 
-# -- verifier ----------------------------------------------------------------------------------------------------
+# -- verifier -------------------------------------------------------------------------------------------
 
 
 def _vp_token(data: bytes) -> bool:
@@ -245,7 +245,7 @@ def _wallet_metadata(data: bytes) -> bool:
 
 
 def _claims(data: bytes) -> bool:
-    """Verified claims of any form, as a trusted issuer could sign them: there is a decision, or a referral."""
+    """Verified claims of any form, as a trusted issuer could sign them: there is a decision."""
     value = read_object(data)
     if value is REFUSED or not all(isinstance(one, dict) for one in value.values()):
         return False
@@ -312,7 +312,7 @@ def _placement_answer(data: bytes) -> bool:
     return True
 
 
-# -- wallet ------------------------------------------------------------------------------------------------------
+# -- wallet ---------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1)

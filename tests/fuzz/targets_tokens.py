@@ -1,4 +1,4 @@
-"""Targets for signed and encrypted objects: as received, and with their claims changed under a right signature.
+"""Targets for signed and encrypted objects: as received, and changed under a right signature.
 
 The second kind reaches what lies behind the signature: a trusted party that sends nonsense must be refused as
 cleanly as a stranger. Tokens as received are accepted only if their signed bytes are those of a seed.
@@ -88,7 +88,7 @@ def _behind(
         token = as_text(data)
         if not accepted(token):
             return False
-        # A signature made with ECDSA has a twin (r, n - s), which no mutation here finds; the input is the seed's.
+        # A signature made with ECDSA has a twin (r, n - s), which no mutation here finds.
         [seed] = raw.seeds
         assert token.rpartition(".")[0].encode() == seed.rpartition(b".")[0], "a forgery was accepted"
         return True
@@ -100,7 +100,7 @@ def _behind(
     return [raw, resigned]
 
 
-# -- JOSE ------------------------------------------------------------------------------------------------------
+# -- JOSE -----------------------------------------------------------------------------------------------
 
 
 def _jws(data: bytes) -> bool:
@@ -217,7 +217,7 @@ def _certificate_seeds() -> tuple[bytes, ...]:
     return (sd.issuer().der, sd.issuer("status").der, foreign.leaf(KEY).der, sd.authority().issuing_der)
 
 
-# -- SD-JWT ----------------------------------------------------------------------------------------------------
+# -- SD-JWT ---------------------------------------------------------------------------------------------
 
 
 def _sd_jwt(data: bytes) -> bool:
@@ -305,7 +305,7 @@ def _forgery_seeds() -> list[bytes]:
     )
 
 
-# -- status lists ----------------------------------------------------------------------------------------------
+# -- status lists ---------------------------------------------------------------------------------------
 
 
 def _status(token: str) -> None:
@@ -366,7 +366,7 @@ def _aggregation(data: bytes) -> bool:
     return True
 
 
-# -- federation ------------------------------------------------------------------------------------------------
+# -- federation -----------------------------------------------------------------------------------------
 
 
 def _statement_claims() -> str:
@@ -507,7 +507,7 @@ def _part_seeds() -> list[bytes]:
     return as_json(registry.documents())
 
 
-# -- proofs and messages ---------------------------------------------------------------------------------------
+# -- proofs and messages --------------------------------------------------------------------------------
 
 
 def _dpop(token: str) -> None:

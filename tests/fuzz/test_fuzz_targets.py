@@ -1,4 +1,4 @@
-"""Every parser of outside data against a few hundred spoiled inputs; `python -m tests.soak fuzz` runs millions.
+"""Every parser of outside data against spoiled inputs; `python -m tests.soak fuzz` runs millions.
 
 The inputs are the same in every run. What a long run finds becomes a row of ``test_fuzz_regressions``.
 """

@@ -1,4 +1,4 @@
-"""A few dozen of the valid presentations and status lists that `python -m tests.soak accepting` makes by thousands."""
+"""Some of the valid presentations and status lists that `python -m tests.soak accepting` makes."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ OF_WHOEVER_ACTS: Mapping[str, str] = {
 
 
 def encodings(value: str | bytes) -> set[bytes]:
-    """The value as it may stand in bytes: plain, JSON, percent-encoded, hex, base64 at any of three offsets."""
+    """The value as it may stand in bytes: plain, JSON, percent-encoded, hex, base64 at any offset."""
     raw = value.encode() if isinstance(value, str) else value
     found = {raw, raw.hex().encode()}
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What may be found where after a journey with canaries: nothing outside the columns that exist to hold it."""
+"""What may be found where after a journey with canaries: nothing but in the columns made for it."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ HELD = {
 }  # fmt: skip
 # Who acted is part of the record of an act (domain.md §10e), and of nothing else.
 BY_WHOM = {"actor", "created_by", "performed_by", "hr_user", "person_by"}
-# Random values that open one request for five minutes; they are looked up by, and lead to nothing about a person.
+# Random values that open one request for five minutes; they lead to nothing about a person.
 OF_AN_OPEN_REQUEST = {"presentation_requests.link", "presentation_requests.nonce"}
 
 services = pytest.mark.parametrize("service", ["issuer", "verifier"])

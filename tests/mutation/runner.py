@@ -46,7 +46,7 @@ class Learnt:
         return sorted(found, key=lambda test: self.seconds[test])
 
     def nearby(self, file: str, tests: list[str]) -> list[str]:
-        """The other tests of the test files that run a module at all: what tracing missed may be among them."""
+        """The other tests of the test files that run a module at all: tracing may miss some."""
         modules = {test.partition("::")[0] for test, files in self.lines.items() if file in files}
         found = [one for one in self.seconds if one.partition("::")[0] in modules and one not in set(tests)]
         return sorted(found, key=lambda test: self.seconds[test])

@@ -1,4 +1,4 @@
-"""The survivors that docs/mutation.md explains still name code that is there, and mutants are what they claim."""
+"""The survivors that docs/mutation.md explains are still there, and mutants are what they claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzz every parser of outside data for as long as it is given: coverage-guided with atheris, and by mutation.
+"""Fuzz every parser of outside data for as long as it is given: by coverage with atheris, and by mutation.
 
 ``python -m tests.soak fuzz --minutes 60``. Each target runs in child processes of its own: one under atheris
 (bounded memory, one input at most 64 KiB; left out, and said so, where there is no atheris), one that only
@@ -196,9 +196,8 @@ def _by_mutation(name: str, seconds: float, seed: int) -> int:
 def _report(executions: int, times: Sequence[float], growth: float) -> int:
     ordered = sorted(times)
     p99, worst = ordered[int(len(ordered) * 0.99)], ordered[-1]
-    print(
-        f"executions {executions}; p99 {p99 * 1e3:.2f} ms, most {worst * 1e3:.0f} ms, memory +{growth:.0f} MiB"
-    )
+    times = f"p99 {p99 * 1e3:.2f} ms, most {worst * 1e3:.0f} ms"
+    print(f"executions {executions}; {times}, memory +{growth:.0f} MiB")
     over = [
         f"{what} over its bound"
         for what, beyond in (

@@ -42,7 +42,8 @@ def test_a_path_selects(path: tuple[Any, ...], shown: dict[str, Any]):
     "path",
     [
         ("family_name", None), ("family_name", 0), ("family_name", "Dove"), ("address", None), ("address", 0),
-        ("languages", "cy"), ("languages", -1), ("languages", 2), ("empty", 0), ("languages", None, "x"), ("nothing",),
+        ("languages", "cy"), ("languages", -1), ("languages", 2), ("empty", 0), ("languages", None, "x"),
+        ("nothing",),
     ],
     ids=str,
 )  # fmt: skip
