@@ -285,7 +285,7 @@ class ContainerStack:
         ours = ("--quiet", "--filter", f"label={PROJECT_LABEL}={self.project}")
         containers = self.engine.output("ps", "--all", *ours).split()
         if containers:
-            self.engine.run("rm", "--force", "--time", "10", *containers)
+            self.engine.run("rm", "--force", "--time", "5", *containers)
         for kind in ("volume", "network"):
             for name in self.engine.output(kind, "ls", *ours).split():
                 self.engine.run(kind, "rm", "--force", name)
