@@ -61,7 +61,7 @@ from passport_verifier.rules.evidence import facts_of
 from passport_verifier.rules.presentation import PresentationRefused, parse_vp_token
 from passport_verifier.rules.watching import known_dates
 from passport_wallet import receiving, sharing, vault
-from passport_wallet.errors import WalletError
+from passport_wallet.errors import Refusal, WalletError
 from passport_wallet.vault import Vault
 from tests.fuzz.target import REFUSED, Target, as_json, as_text, read, read_object, signed, unsigned
 from tests.fuzz.targets_tokens import KEY, network
@@ -339,7 +339,7 @@ def _request_link(data: bytes) -> bool:
 
 def _offer(data: bytes) -> bool:
     try:
-        offer = receiving._object(data, receiving.Refusal.BAD_OFFER, "no")
+        offer = receiving._object(data, Refusal.BAD_OFFER, "no")
         checked = receiving._checked(offer, _snapshot(), FrozenClock())
     except WalletError:
         return False

@@ -14,6 +14,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+
 from passport_shared.formats import federation, jose, jwe, sd_jwt, strict, x5c
 from passport_shared.formats.dpop import DpopError, dpop_proof, read_dpop_proof
 from passport_shared.formats.federation import FederationError
@@ -158,7 +160,7 @@ def _key_byte_seeds() -> list[bytes]:
     spki = (
         sd.issuer()
         .certificate.public_key()
-        .public_bytes(x5c.serialization.Encoding.DER, x5c.serialization.PublicFormat.SubjectPublicKeyInfo)
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return [spki, KEY.to_der(), request, pem + b"-----END CERTIFICATE REQUEST-----\n"]
 

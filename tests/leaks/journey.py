@@ -47,7 +47,7 @@ class Relied:
 
 
 def _private(key: Any) -> bytes:
-    number = key.private.private_numbers().private_value
+    number: int = key.private.private_numbers().private_value
     return number.to_bytes(32, "big")
 
 

@@ -130,7 +130,7 @@ def _child(name: str, engine: str, seconds: float, seed: int) -> int:
 
 
 def _under_atheris(name: str, seconds: float, seed: int) -> int:
-    import atheris
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
     packages = [
         "passport_shared",
@@ -196,8 +196,8 @@ def _by_mutation(name: str, seconds: float, seed: int) -> int:
 def _report(executions: int, times: Sequence[float], growth: float) -> int:
     ordered = sorted(times)
     p99, worst = ordered[int(len(ordered) * 0.99)], ordered[-1]
-    times = f"p99 {p99 * 1e3:.2f} ms, most {worst * 1e3:.0f} ms"
-    print(f"executions {executions}; {times}, memory +{growth:.0f} MiB")
+    told = f"p99 {p99 * 1e3:.2f} ms, most {worst * 1e3:.0f} ms"
+    print(f"executions {executions}; {told}, memory +{growth:.0f} MiB")
     over = [
         f"{what} over its bound"
         for what, beyond in (
