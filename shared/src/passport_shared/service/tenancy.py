@@ -55,6 +55,7 @@ FEDERATION = "federation"
 """Purpose of a tenant's federation key in the key store; its other keys are named by their certificate's
 use."""
 SEEN_FOR = timedelta(seconds=5)
+MAX_SEEN = 1_024
 MAX_ANSWER_BYTES = 65_536
 CONFLICT = 409
 
@@ -249,6 +250,8 @@ class Tenants:
             return tenant
         found = (await self._read(self._tables.tenants.c.ods == ods)).get(ods)
         if found is not None and found.state is TenantState.ACTIVE:
+            while len(self._seen) >= MAX_SEEN:
+                del self._seen[next(iter(self._seen))]
             self._seen[ods] = (found, now)
         else:
             self._seen.pop(ods, None)

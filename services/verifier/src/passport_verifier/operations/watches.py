@@ -29,6 +29,8 @@ from passport_verifier.store import decisions, watches
 from passport_verifier.store.watches import ListToCompare, Watch, WatchedCard, WatchedIssuer
 
 PAGE = 500
+# Each is verified in memory: no more at a time than others can wait for.
+ISSUERS = 50
 LOOKS = 200
 
 log = structlog.get_logger(__name__)
@@ -122,8 +124,17 @@ async def compare_issuers(ctx: Context) -> int:
     async with ctx.db.read() as conn:
         issuers = await watches.issuers_to_compare(conn, snapshot.sequence)
     changed = 0
-    for one in issuers:
-        changed += await _compare_issuer(ctx, snapshot, one)
+    for start in range(0, len(issuers), ISSUERS):
+        page = issuers[start : start + ISSUERS]
+        standings = {one.issuer: _standing(ctx, snapshot, one.issuer) for one in page}
+        # Nearly all stand as they stood: that is one statement, not one for each.
+        same = [one.issuer for one in page if standings[one.issuer] == one.standing]
+        if same:
+            async with ctx.db.write() as conn:
+                await watches.same_issuers(conn, same, sequence=snapshot.sequence)
+        for one in page:
+            if standings[one.issuer] != one.standing:
+                changed += await _compare_issuer(ctx, snapshot, one, standings[one.issuer])
     return changed
 
 
@@ -137,10 +148,9 @@ def _standing(ctx: Context, snapshot: Snapshot, issuer: str) -> str:
     return watching.standing_of(mark, status, now)
 
 
-async def _compare_issuer(ctx: Context, snapshot: Snapshot, one: WatchedIssuer) -> int:
-    standing = _standing(ctx, snapshot, one.issuer)
+async def _compare_issuer(ctx: Context, snapshot: Snapshot, one: WatchedIssuer, standing: str) -> int:
     after = one.compared_to if one.comparing == standing else None
-    changed, whole, now = 0, standing == one.standing, ctx.clock.now()
+    changed, whole, now = 0, False, ctx.clock.now()
     while not whole:
         async with ctx.db.read() as conn:
             cards = await watches.cards_of_issuer(conn, one.issuer, after=after, limit=PAGE)
@@ -152,11 +162,6 @@ async def _compare_issuer(ctx: Context, snapshot: Snapshot, one: WatchedIssuer) 
             changed += await watches.notice(conn, different, now, judge_again=True)
             await watches.compared_issuer(
                 conn, one.issuer, standing=standing, sequence=snapshot.sequence, to=after, whole=whole
-            )
-    if standing == one.standing:
-        async with ctx.db.write() as conn:
-            await watches.compared_issuer(
-                conn, one.issuer, standing=standing, sequence=snapshot.sequence, to=None, whole=True
             )
     return changed
 

@@ -323,6 +323,13 @@ async def compared_issuer(
     await conn.execute(update(watched_issuers).where(watched_issuers.c.issuer == issuer).values(**values))
 
 
+async def same_issuers(conn: AsyncConnection, issuers: Collection[str], *, sequence: int) -> None:
+    """Record that these issuers stand in a copy of the register as they stood in the one before."""
+    values = {"sequence": sequence, "comparing": None, "compared_to": None}
+    those = watched_issuers.c.issuer.in_(sorted(issuers))
+    await conn.execute(update(watched_issuers).where(those).values(values))
+
+
 async def forget_unwatched(conn: AsyncConnection) -> int:
     """Stop watching lists and issuers that no open watch relies on any more; how many lists."""
     open_ = select(reliances.c.decision_id).join(watches, watches.c.decision_id == reliances.c.decision_id)
