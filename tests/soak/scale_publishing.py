@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from typing import Any
 
 from passport_issuer.operations import mass_revocation, passports, status_lists
@@ -86,7 +87,7 @@ async def status_publication(world: World, size: Size, report: Report) -> None:
     for count in (1, 1_000):
         found = await _live(world, size, count)
         name = f"issuer: {len(found)} revoked one by one"
-        await report.time(name, lambda some=found: _revoke(world, some))
+        await report.time(name, partial(_revoke, world, found))
         name = f"issuer: {len(found)} revoked, to published"
         await report.time(name, lambda: _until_published(world), IN_TIME_S)
 

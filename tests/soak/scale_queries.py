@@ -37,8 +37,8 @@ async def measure(world: World, size: Size, report: Report, *, times: int) -> No
     for asked in await _queries(world, size):
         try:
             await _ask(world, asked, 0)
-        except QueryFailed as fault:
-            unanswered.append(str(fault))
+        except QueryFailed as failure:
+            unanswered.append(str(failure))
             continue
         found = [await _ask(world, asked, number) for number in range(1, times + 1)]
         values, worked = [one[0] for one in found], [one[1] for one in found]

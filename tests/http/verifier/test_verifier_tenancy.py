@@ -86,8 +86,8 @@ async def test_a_registry_that_is_away_is_said_so(verifier: VerifierBench):
 async def test_an_answer_for_somebody_else_is_refused(verifier: VerifierBench, change: dict[str, str]):
     honest = verifier.wire._enrol
 
-    def dishonest(body: dict[str, Any]) -> Any:
-        answer = honest(body)
+    def dishonest(body: dict[str, Any], *, renewal: bool = False) -> httpx.Response:
+        answer = honest(body, renewal=renewal)
         assert isinstance(answer.stream, httpx.ByteStream)
         content = {**json.loads(b"".join(answer.stream)), **change}
         raw = httpx.ByteStream(json.dumps(content).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib import resources
 from typing import Any
 
@@ -162,7 +162,7 @@ async def test_a_change_during_publication_leaves_the_list_due(issuer: IssuerBen
         await lists.touch(conn, [row.id])
         # a publisher that read the version before this change finishes now
         assert await lists.published(conn, row.id, version=row.version, at=issuer.clock.now())
-    page = {"published_after": issuer.clock.now(), "after": "", "limit": 10}
+    page: Any = {"published_after": issuer.clock.now(), "after": "", "limit": 10}
     async with issuer.ctx.db.read() as conn:
         assert [item.id for item in await lists.changed(conn, **page)] == [row.id]
     await issuer.publish()

@@ -30,7 +30,7 @@ from passport_registry.store import marks as mark_store
 from passport_registry.store import publications, tables
 from passport_registry.store.publications import Kind
 from passport_registry.store.rows import Duplicate
-from passport_shared.formats import jose, trust
+from passport_shared.formats import jose, snapshot_manifest, trust
 from passport_shared.formats.snapshot import MarkStanding
 from passport_shared.formats.snapshot_manifest import manifest_hash
 from passport_shared.formats.trust import Finding
@@ -654,7 +654,7 @@ async def test_a_part_no_reader_would_take_is_never_published(
     async with registry_bench(await fresh(databases), tmp_path) as bench:
         await bench.live_issuer()
         before = await bench.snapshot()
-        monkeypatch.setattr(snapshot.snapshot_manifest, "MAX_PART_BYTES", 1_000)
+        monkeypatch.setattr(snapshot_manifest, "MAX_PART_BYTES", 1_000)
         await bench.grant(RBV, Role.ISSUER, bench.issue_grant("Employment"))
         with pytest.raises(ValueError, match="more than a reader takes"):
             await bench.publish()

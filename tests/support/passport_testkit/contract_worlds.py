@@ -147,7 +147,7 @@ def operations(*services: str) -> list[Operation]:
 
 @dataclass
 class World:
-    """A running service and everything an interface test needs around it; `bench` is what it was made with."""
+    """A running service and everything an interface test needs around it; `bench` is what made it."""
 
     service: str
     app: FastAPI

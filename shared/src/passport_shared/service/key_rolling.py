@@ -159,9 +159,7 @@ def key_commands(opened: Opened[S], rolls: Mapping[str, Roll]) -> tuple[Command[
         return 0
 
     return (
-        Command(
-            name="keys list", help="list the keys and their states, nothing secret", run=list_keys
-        ),
+        Command(name="keys list", help="list the keys and their states, nothing secret", run=list_keys),
         Command(
             name="keys rotate",
             help="publish the next key of a purpose; the service signs with it by itself when it is known",

@@ -103,9 +103,7 @@ async def not_told(
             holder=None,
             lease_until=None,
             attempts=case((unchanged, placement.attempts + 1), else_=placements.c.attempts),
-            next_try_at=case(
-                (unchanged, literal(next_try_at, UtcDateTime)), else_=placements.c.next_try_at
-            ),
+            next_try_at=case((unchanged, literal(next_try_at, UtcDateTime)), else_=placements.c.next_try_at),
             last_error=error,
         )
     )
