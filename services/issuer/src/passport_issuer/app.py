@@ -313,11 +313,22 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             Periodic(name="workforce", every=WORKFORCE_EVERY, run=app.state.refresher.tick),
         ]
         app.state.runner = Runner(
-            ctx.db, tables.jobs, ctx.clock, periodics=periodics, handlers=mass_revocation.handlers(ctx)
+            ctx.db,
+            tables.jobs,
+            ctx.clock,
+            periodics=periodics,
+            handlers=mass_revocation.handlers(ctx),
+            guard=ctx.clock_guard,
         )
         # One runner per channel: a mail server that hangs delays no text message and no other work.
         senders = [
-            Runner(ctx.db, tables.jobs, ctx.clock, handlers=notice_sending.handlers(ctx, channel))
+            Runner(
+                ctx.db,
+                tables.jobs,
+                ctx.clock,
+                handlers=notice_sending.handlers(ctx, channel),
+                guard=ctx.clock_guard,
+            )
             for channel in NoticeChannel
         ]
         if given.background:

@@ -157,13 +157,19 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
         )
         ctx.clock_guard.show(app.state.metrics)
-        runner = Runner(ctx.db, tables.jobs, ctx.clock, periodics=_periodics(ctx, app.state.authenticator))
+        app.state.runner = Runner(
+            ctx.db,
+            tables.jobs,
+            ctx.clock,
+            periodics=_periodics(ctx, app.state.authenticator),
+            guard=ctx.clock_guard,
+        )
         if given.background:
-            await runner.start()
+            await app.state.runner.start()
         try:
             yield
         finally:
-            await runner.stop()
+            await app.state.runner.stop()
             await close_context(ctx)
 
     app: FastAPI = create_app(

@@ -284,7 +284,12 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         ctx.clock_guard.show(app.state.metrics)
         periodics = _periodics(ctx, app.state.authenticator, watch)
         app.state.runner = Runner(
-            ctx.db, tables.jobs, ctx.clock, periodics=periodics, handlers=job_handlers(ctx)
+            ctx.db,
+            tables.jobs,
+            ctx.clock,
+            periodics=periodics,
+            handlers=job_handlers(ctx),
+            guard=ctx.clock_guard,
         )
         if given.background:
             await app.state.runner.start()

@@ -32,7 +32,7 @@ class RegistryWatch:
 
     def periodic(self) -> Periodic:
         """The task: one replica asks, the others read what it stored."""
-        return Periodic(name="registry.refresh", every=self._every, run=self.refresh)
+        return Periodic(name="registry.refresh", every=self._every, run=self.refresh, tells_time=True)
 
     async def refresh(self) -> None:
         """Look once; what cannot be had is logged, and what is kept stays in force."""

@@ -1,7 +1,8 @@
 """Background work of a replica: periodic tasks and jobs, as asyncio tasks of the application's lifespan.
 
-Every replica runs the same runner; leases decide who does what. Nothing here is needed for an operation to be
-called: tests call `run_once`, or the operations themselves.
+Every replica runs the same runner; leases decide who does what. A replica whose clock is wrong does nothing:
+it would expire and erase what is not due, and take what others are working on (ADR-0030). Nothing here is
+needed for an operation to be called: tests call `run_once`, or the operations themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import partial
 import structlog
 
 from passport_shared.formats.clock import Clock
+from passport_shared.service.clock_check import REGISTRY, ClockGuard, ClockWrong
 from passport_shared.service.db import Database
 from passport_shared.service.job_queue import JobHandler, JobQueue
 from passport_shared.service.leases import JobTables, LeaseLost, Leases, while_held
@@ -34,10 +36,12 @@ class Periodic:
     run: Callable[[], Awaitable[object]]
     # Extended while the task runs; how long the others wait after a kill in the middle of it.
     lease: timedelta = timedelta(seconds=15)
+    # What it hears from the registry says what time it is: it goes on where nothing else does.
+    tells_time: bool = False
 
 
 class Runner:
-    """Runs periodic tasks and jobs until stopped."""
+    """Runs periodic tasks and jobs until stopped; with a guard, only while this machine's clock is right."""
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Runner:
         *,
         periodics: Sequence[Periodic] = (),
         handlers: Mapping[str, JobHandler] | None = None,
+        guard: ClockGuard | None = None,
     ) -> None:
         names = [periodic.name for periodic in periodics]
         if len(set(names)) != len(names):
@@ -55,6 +60,7 @@ class Runner:
         self._queue = JobQueue(db, tables, clock)
         self._periodics = tuple(periodics)
         self._handlers = dict(handlers or {})
+        self._guard = guard
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -63,9 +69,25 @@ class Runner:
         ran = 0
         for periodic in self._periodics:
             ran += await self._run_if_due(periodic)
-        return ran + (await self._queue.run_due(self._handlers) if self._handlers else 0)
+        if not self._handlers or not await self._may_work():
+            return ran
+        return ran + await self._queue.run_due(self._handlers)
+
+    async def _may_work(self, *, tells_time: bool = False) -> bool:
+        """Whether the clock is right; what tells the time is done where the registry decides."""
+        try:
+            if self._guard is not None:
+                await self._guard.require()
+        except ClockWrong as wrong:
+            return tells_time and wrong.finding.against == REGISTRY
+        return True
+
+    async def _run_job(self) -> bool:
+        return await self._may_work() and await self._queue.run_one(self._handlers) is not None
 
     async def _run_if_due(self, periodic: Periodic) -> bool:
+        if not await self._may_work(tells_time=periodic.tells_time):
+            return False
         lease = await self._leases.acquire_due(
             f"periodic:{periodic.name}", periodic.lease, every=max(RETRY, periodic.every)
         )
@@ -92,8 +114,7 @@ class Runner:
             wait_s = min(POLL_S, periodic.every.total_seconds() / 2)
             self._tasks.append(asyncio.create_task(self._loop(partial(self._run_if_due, periodic), wait_s)))
         if self._handlers:
-            run_job = partial(self._queue.run_one, self._handlers)
-            self._tasks.append(asyncio.create_task(self._loop(run_job, POLL_S)))
+            self._tasks.append(asyncio.create_task(self._loop(self._run_job, POLL_S)))
 
     async def stop(self) -> None:
         """Stop: what runs is cancelled and becomes due again; returns when all tasks have ended."""
