@@ -18,7 +18,7 @@ from passport_shared.service import metric_names as m
 from passport_shared.service.cli import ServiceProgram, _parser
 from passport_shared.service.keys import KeyState
 from passport_shared.service.metric_names import BY_NAME, CATALOGUE, metrics_markdown
-from passport_shared.service.settings import MetricsAccess
+from passport_shared.service.settings import Environment, MetricsAccess, ServiceSettings, metrics_access
 from passport_testkit.databases import FreshDatabases, both_databases
 from passport_testkit.issuers import IssuerBench
 from passport_testkit.registries import RBV
@@ -156,6 +156,18 @@ async def test_states_that_cannot_be_read_are_left_out_and_no_scrape_fails(issue
 )
 def test_who_may_read(access: MetricsAccess, header: str, allowed: bool):
     assert access.allows(header) is allowed
+
+
+@pytest.mark.parametrize("content", [b"\n", b" \t\r\n", b"short\n", b"x" * 15])
+def test_a_token_that_anybody_could_guess_opens_nothing(tmp_path: Path, content: bytes):
+    file = tmp_path / "metrics-token"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    settings = ServiceSettings.model_construct(metrics_token_file=file, environment=Environment.PRODUCTION)
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        metrics_access(settings)
+    file.write_bytes(b"0123456789abcdef\n")
+    assert metrics_access(settings).allows("Bearer 0123456789abcdef")
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: str(rule["alert"]))

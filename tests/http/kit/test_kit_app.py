@@ -628,6 +628,25 @@ async def test_liveness_and_readiness() -> None:
         assert 'passport_ready{check="keys"} 0.0' in (await client.get("/metrics")).text
 
 
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/health/live", "/health/ready", "/%6Detrics", "/health%2Fready"]
+)
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+async def test_what_is_for_operators_is_not_there_for_whoever_comes_through_a_proxy(
+    path: str, header: str
+) -> None:
+    asked: list[str] = []
+
+    async def check() -> None:
+        asked.append("database")
+
+    async with client_of(_app(readiness=[Check("database", check)])) as client:
+        answer = await client.get(path, headers={header: "for=192.0.2.1"})
+        assert (answer.status_code, asked) == (404, [])
+        assert answer.json()["code"] == "not_found"
+        assert (await client.get(path)).status_code == 200
+
+
 @both_databases
 async def test_readiness_asks_the_database(databases: FreshDatabases) -> None:
     db = await databases.open()

@@ -8,6 +8,7 @@ import yaml
 from deploy.containers import secrets_folder
 from deploy.containers.stack import OFFICIAL
 from deploy.dev.documents import SETTINGS
+from passport_shared.service import middleware
 from passport_shared.service.settings import check_config
 
 ROOT = Path(__file__).parents[3]
@@ -175,3 +176,22 @@ def test_attempts_are_counted_by_the_address_the_proxy_saw_and_nobody_elses_word
         f"PASSPORT_{service.upper()}_TRUSTED_PROXIES"
     ]
     assert trusted == network
+
+
+def test_the_proxy_judges_a_path_as_the_services_read_it() -> None:
+    config = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    rules = [line for line in config.splitlines() if re.search(r"\bpath(_\w+)?\b", line.partition("#")[0])]
+    fetched = [one for line in rules for one in re.findall(r"(?:^|[\s{])(path\S*)", line.partition("#")[0])]
+    assert len(fetched) == 5
+    assert set(fetched) == {"path,url_dec"}
+
+
+def test_a_request_id_reaches_the_proxys_log_only_in_our_form() -> None:
+    config = (ROOT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    form = re.search(r"var\(txn\.request_id\) -m reg (\S+)", config)
+    assert form is not None
+    assert form[1] == f"^{middleware._REQUEST_ID.pattern}$"
+    # the first field whole: a comma or a second field does not bring another one along
+    assert "set-var(txn.request_id) req.fhdr(x-request-id,1)" in config
+    assert "set-header X-Request-Id %[var(txn.request_id)]" in config
+    assert "req.hdr(x-request-id)" not in config

@@ -3,6 +3,9 @@
 Liveness does no I/O. Readiness runs the service's own checks, its database and its keys, never other
 services, or one outage would stop them all. What is wrong goes to the log and the metric; the answer only
 names the check.
+
+All of it is for whoever stands beside the service. What a proxy passes on comes from elsewhere and finds
+nothing here, however its path was spelt to get past the proxy's own rule.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from passport_shared.service.problems import NotFound, Unauthenticated
 from passport_shared.service.settings import MetricsAccess
 
 CHECK_TIMEOUT_S = 5.0
+_FORWARDED = ("x-forwarded-for", "forwarded")
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +48,12 @@ def database_check(db: Database) -> Check:
 def health_routes(checks: Sequence[Check], metrics: Metrics, access: MetricsAccess) -> list[Route]:
     """``/health/live``, ``/health/ready`` and ``/metrics``."""
 
-    async def live(_: Request) -> Response:
+    async def live(request: Request) -> Response:
+        _refuse_forwarded(request)
         return _json({"status": "live"}, 200)
 
-    async def ready(_: Request) -> Response:
+    async def ready(request: Request) -> Response:
+        _refuse_forwarded(request)
         results = dict(
             zip((c.name for c in checks), await asyncio.gather(*map(_passes, checks)), strict=True)
         )
@@ -58,6 +64,7 @@ def health_routes(checks: Sequence[Check], metrics: Metrics, access: MetricsAcce
         return _json({"status": "ready" if good else "not_ready", "checks": states}, 200 if good else 503)
 
     async def exposition(request: Request) -> Response:
+        _refuse_forwarded(request)
         if not access.allows(request.headers.get("authorization", "")):
             # Without a token configured there is nothing here; with one, it is asked for.
             raise NotFound if access.token is None else Unauthenticated("Metrics are read with their token.")
@@ -69,6 +76,12 @@ def health_routes(checks: Sequence[Check], metrics: Metrics, access: MetricsAcce
         Route("/health/ready", ready, include_in_schema=False),
         Route("/metrics", exposition, include_in_schema=False),
     ]
+
+
+def _refuse_forwarded(request: Request) -> None:
+    """Every proxy says for whom it asks, and nobody in front of it can take that away."""
+    if any(header in request.headers for header in _FORWARDED):
+        raise NotFound
 
 
 async def _passes(check: Check) -> bool:

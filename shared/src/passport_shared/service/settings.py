@@ -35,6 +35,7 @@ from passport_shared.service.database_url import driver_url
 from passport_shared.service.peer_address import Network, proxies
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+MIN_TOKEN_CHARACTERS = 16
 
 
 class Environment(StrEnum):
@@ -312,10 +313,13 @@ def metrics_access(settings: ServiceSettings) -> MetricsAccess:
     """Who may read this deployment's metrics.
 
     Raises:
-        ValueError: the token file cannot be used.
+        ValueError: the token file cannot be used, or holds nothing worth the name.
     """
     file = settings.metrics_token_file
     token = None if file is None else read_secret(file).strip()
+    if token is not None and len(token) < MIN_TOKEN_CHARACTERS:
+        # A file with a line end alone would let everybody in who sends an empty token.
+        raise ValueError(f"{file} does not hold a token of at least {MIN_TOKEN_CHARACTERS} characters")
     return MetricsAccess(token, settings.environment is not Environment.PRODUCTION)
 
 
@@ -434,14 +438,13 @@ def _unreadable(settings_class: type[ServiceSettings], settings: ServiceSettings
         path = getattr(settings, name)
         if not isinstance(path, Path) or not name.endswith("_file") or name == "clock_file":
             continue  # a clock file may come later
-        secret = name in (
-            "kek_file",
-            "tls_key_file",
-            "database_url_file",
-            "metrics_token_file",
-        ) or name.endswith(("_key_file", "_password_file"))
+        secret = name in ("kek_file", "tls_key_file", "database_url_file") or name.endswith(
+            ("_key_file", "_password_file")
+        )
         try:
-            if secret:
+            if name == "metrics_token_file":
+                metrics_access(settings)
+            elif secret:
                 read_secret(path)
             else:
                 path.open("rb").close()
