@@ -31,7 +31,7 @@ from passport_shared.service.client_assertion import AssertionReason, AssertionR
 from passport_shared.service.db import Database, new_metadata
 from passport_shared.service.keys import Kek, KeyState, KeyStore
 from passport_shared.service.limits import RateLimiter
-from passport_shared.service.problems import Forbidden, Invalid, NotFound
+from passport_shared.service.problems import Forbidden, Invalid, NotFound, Unauthenticated
 from passport_shared.service.routes import management_router
 from passport_shared.wire.clients import ASSERTION_TYPE, ClientKind, ClientState, client_assertion
 from passport_shared.wire.scopes import scopes_of
@@ -684,6 +684,16 @@ async def test_replicas_accept_each_others_tokens(world: World) -> None:
     for token in tokens:
         caller = await world.another_replica().authenticate(f"Bearer {token}")
         assert caller.client_id == "rbv-hr"
+
+
+@both_databases
+async def test_a_replica_that_has_just_looked_accepts_a_key_another_makes_now(world: World) -> None:
+    looked = world.another_replica()
+    with pytest.raises(Unauthenticated):
+        await looked.authenticate("Bearer " + sign(token_claims(world), key("attacker"), typ="at+jwt"))
+    granted = await world.authenticator.grant(HR.token_request(URL, world.clock.now()))
+    caller = await looked.authenticate(f"Bearer {granted['access_token']}")
+    assert caller.client_id == "rbv-hr"
 
 
 # Callers and actors

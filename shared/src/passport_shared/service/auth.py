@@ -20,7 +20,14 @@ from starlette.responses import Response
 
 from passport_shared.formats.clock import Clock, epoch_s
 from passport_shared.formats.ids import random_token
-from passport_shared.formats.jose import JoseError, check_times, sign, verify_with_jwks
+from passport_shared.formats.jose import (
+    JoseError,
+    JoseReason,
+    VerifiedJwt,
+    check_times,
+    sign,
+    verify_with_jwks,
+)
 from passport_shared.formats.strict import dumps
 from passport_shared.service import failpoints
 from passport_shared.service.client_assertion import (
@@ -31,7 +38,7 @@ from passport_shared.service.client_assertion import (
 )
 from passport_shared.service.client_directory import ClientDirectory, DirectoryUnavailable
 from passport_shared.service.db import Database, UtcDateTime
-from passport_shared.service.keys import KeyStore
+from passport_shared.service.keys import KeyStore, StoredKey
 from passport_shared.service.limits import RateLimiter
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
@@ -261,11 +268,8 @@ class Authenticator:
         )
 
     async def _verified(self, token: str) -> dict[str, Any]:
-        jwks = [key.public.as_jwk() for key in await self._keys.published(ACCESS_TOKEN_KEY)]
         try:
-            claims = verify_with_jwks(
-                token, jwks, typ=ACCESS_TOKEN_TYP, max_bytes=MAX_ACCESS_TOKEN_BYTES
-            ).claims
+            claims = (await self._signed_here(token)).claims
             # The leeway is for another replica's clock; the end of a token is the end.
             check_times(claims, now=self._clock.now())
             check_times({"exp": claims["exp"]}, now=self._clock.now(), leeway=timedelta(0), require=("exp",))
@@ -274,6 +278,23 @@ class Authenticator:
         if claims.get("iss") != self._service_url or claims.get("aud") != self._service_url:
             raise _invalid_token("The access token is not a current one of this service.")
         return claims
+
+    async def _signed_here(self, token: str) -> VerifiedJwt:
+        """Verify the signature; a key that is not known is looked for once more, as a replica may have made it now.
+
+        Raises:
+            JoseError: as `verify_with_jwks`.
+        """
+        try:
+            return self._signed_by(await self._keys.published(ACCESS_TOKEN_KEY), token)
+        except JoseError as error:
+            if error.reason is not JoseReason.UNKNOWN_KID:
+                raise
+        return self._signed_by(await self._keys.published(ACCESS_TOKEN_KEY, anew=True), token)
+
+    def _signed_by(self, keys: list[StoredKey], token: str) -> VerifiedJwt:
+        jwks = [key.public.as_jwk() for key in keys]
+        return verify_with_jwks(token, jwks, typ=ACCESS_TOKEN_TYP, max_bytes=MAX_ACCESS_TOKEN_BYTES)
 
     async def purge(self) -> int:
         """Forget assertions that every replica refuses for their age, however its clock runs; how many."""

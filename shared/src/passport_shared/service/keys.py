@@ -246,10 +246,16 @@ class KeyStore:
             raise KeyMissing("no usable key has this id")
         return self._unwrap(rows[0])
 
-    async def published(self, purpose: str, owner: str = "") -> list[StoredKey]:
-        """Keys that others may meet: the active one first, then next and retiring."""
+    async def published(self, purpose: str, owner: str = "", *, anew: bool = False) -> list[StoredKey]:
+        """Keys that others may meet: the active one first, then next and retiring.
+
+        Args:
+            purpose: of the keys.
+            owner: of the keys; the service itself by default.
+            anew: ask the database, whatever is remembered.
+        """
         known = self._published.get((purpose, owner))
-        if known is not None and self._fresh(known[1]):
+        if known is not None and not anew and self._fresh(known[1]):
             return list(known[0])
         table = self._tables.keys
         rows = await self._read(
