@@ -73,17 +73,21 @@ class _InTurn(httpx.AsyncBaseTransport):
     """Sends each request to the next replica; the Host header says which service of it is meant."""
 
     def __init__(self, ports: Sequence[int]) -> None:
-        self._ports = itertools.cycle(ports)
+        # A pool for each: httpx looks through a whole pool at every turn of every request. And connections
+        # are never given up: httpx then closes some that a request has just been given (`outbound.pool`).
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=400, keepalive_expiry=None)
-        self._inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._pools = {port: httpx.AsyncHTTPTransport(limits=limits, trust_env=False) for port in ports}
+        self._ports = itertools.cycle(ports)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        port = next(self._ports)
         request.headers["Host"] = request.url.host
-        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=next(self._ports))
-        return await self._inner.handle_async_request(request)
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
+        return await self._pools[port].handle_async_request(request)
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import httpx
 
 from passport_shared.outbound.addresses import Resolver, checked_addresses
 from passport_shared.outbound.errors import OutboundError, OutboundReason
+from passport_shared.outbound.pool import SettledPool
 from passport_shared.outbound.urls import Target
 
 MAX_CONNECTIONS = 100
@@ -114,7 +115,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     """httpx over httpcore with the checked network; no proxies, no environment, HTTP/1.1."""
 
     def __init__(self, context: ssl.SSLContext, backend: CheckedBackend) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
+        self._pool = SettledPool(
             ssl_context=context,
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_IDLE_CONNECTIONS,
