@@ -280,7 +280,7 @@ class Authenticator:
         return claims
 
     async def _signed_here(self, token: str) -> VerifiedJwt:
-        """Verify the signature; a key that is not known is looked for once more, as a replica may have made it now.
+        """Verify the signature; an unknown key is looked for once more: a replica may have made it.
 
         Raises:
             JoseError: as `verify_with_jwks`.
