@@ -2,6 +2,7 @@
 
 Every pause has a longest length. A time beyond it was written while some machine's clock was ahead, and
 waiting for it would stop the work for as long as that clock was wrong (security.md R11: no eternal caches).
+What was signed in the future was signed by such a clock too, and nobody takes it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_
 
 from passport_shared.formats.freshness import CLOCK_LEEWAY
+
+
+def is_younger(at: datetime, now: datetime, than: timedelta) -> bool:
+    """Whether what is dated `at` is younger than this: never what was dated by a clock that was ahead."""
+    return -CLOCK_LEEWAY <= now - at < than
 
 
 def is_due(column: Any, now: datetime, longest: timedelta) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,7 @@ from passport_issuer.rules.passports import (
 from passport_issuer.store import tables as t
 from passport_issuer.store.rows import as_row, many, one
 from passport_shared.formats.status_list import VALID
+from passport_shared.service.schedule import is_due
 from passport_shared.service.tenancy import TenantState
 
 
@@ -158,8 +159,9 @@ async def published(conn: AsyncConnection, list_id: str, *, version: int, at: da
         .where(
             lists.c.id == list_id,
             lists.c.published_version <= version,
-            # Of one version too, what was read earlier may say less: a change can fall between two reads.
-            or_(lists.c.published_at.is_(None), lists.c.published_at <= at),
+            # Of one version too, what was read earlier may say less: a change can fall between two reads. One
+            # that was signed in the future was signed by a clock that was ahead.
+            or_(lists.c.published_at.is_(None), is_due(lists.c.published_at, at, timedelta(0))),
         )
         .values(published_version=version, published_at=at)
     )

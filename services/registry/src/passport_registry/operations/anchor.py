@@ -149,11 +149,12 @@ async def status_leaf(ctx: Context) -> x509.Certificate:
     key = await ctx.keys.active(STATUS)
     kept = await _certificate(ctx, STATUS, key)
     now = ctx.clock.now()
-    if kept is not None and now < profile.not_after_signing(kept.not_valid_before_utc):
+    began = None if kept is None else kept.not_valid_before_utc
+    if kept is not None and began is not None and began <= now < profile.not_after_signing(began):
         return kept
     async with ctx.db.write() as conn:
-        # The leaf of a window that has ended, or of the key before a roll, makes room.
-        await store.forget_leaf(conn, STATUS, kid=key.kid, started_before=profile.start(now))
+        # The leaf of a window that has ended or not begun, or of the key before a roll, makes room.
+        await store.forget_leaf(conn, STATUS, kid=key.kid, begun_at=profile.start(now))
     ca = await authority(ctx)
     subject = profile.LeafSubject(
         entity_id=ctx.anchor,

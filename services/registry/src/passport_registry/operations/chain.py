@@ -20,6 +20,7 @@ from passport_registry.store.publications import Kind, Publication
 from passport_registry.store.rows import Duplicate
 from passport_shared.formats.snapshot_manifest import next_sequence
 from passport_shared.service.documents import StaleVersion
+from passport_shared.service.schedule import is_younger
 
 RESERVATIONS = 32
 
@@ -45,7 +46,7 @@ async def due(ctx: Context, kind: Kind, content_digest: str, renewal: timedelta)
         last = await publications.last(conn, kind)
     if last is None or last.content_digest != content_digest:
         return True
-    return ctx.clock.now() - last.issued_at >= renewal
+    return not is_younger(last.issued_at, ctx.clock.now(), renewal)
 
 
 async def publish(ctx: Context, link: Link, sign: Sign, turn: Turn = always) -> Publication | None:

@@ -26,6 +26,7 @@ from passport_shared.formats.ids import new_id, random_token
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.status_list import VALID
 from passport_shared.formats.trust_mark import MarkStatusReference, mark_type, trust_mark
+from passport_shared.service.schedule import is_younger
 
 # So many marks share the two transactions of a renewal; a daily renewal of thousands stays short.
 BATCH = 100
@@ -66,7 +67,7 @@ def _due(view: TrustView, current: Mapping[str, CurrentMark], kid: str) -> Itera
             continue
         said = content(view, role)
         mark = current.get(entity.entity.entity_id)
-        fresh = mark is not None and view.at - mark.issued_at < STATEMENT_RENEWAL
+        fresh = mark is not None and is_younger(mark.issued_at, view.at, STATEMENT_RENEWAL)
         # With the signing key in it: marks follow a roll of the anchor's key at once.
         digest = f"{said.digest()}.{kid}"
         if mark is None or not fresh or mark.content_digest != digest:

@@ -30,6 +30,7 @@ from passport_shared.formats.freshness import (
     SNAPSHOT_RENEWAL,
 )
 from passport_shared.formats.x5c import encode_x5c
+from passport_shared.service.schedule import is_younger
 from passport_shared.wire import catalogue
 
 SNAPSHOT_DOCUMENT = "snapshot"
@@ -109,7 +110,7 @@ async def _status_lists(ctx: Context, turn: Turn) -> None:
         digest = hashlib.sha256(strict.canonical([list(entry) for entry in entries])).hexdigest()
         now = ctx.clock.now().replace(microsecond=0)
         # A list ends with the manifest that carries it or later, so it is signed again when half an hour old.
-        fresh = row.issued_at is not None and now - row.issued_at < SNAPSHOT_RENEWAL / 2
+        fresh = row.issued_at is not None and is_younger(row.issued_at, now, SNAPSHOT_RENEWAL / 2)
         if fresh and row.content_digest == digest:
             continue
         token = await _status_token(ctx, row, entries)

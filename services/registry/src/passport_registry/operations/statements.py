@@ -22,6 +22,7 @@ from passport_shared.formats.freshness import STATEMENT_LIFETIME, STATEMENT_RENE
 from passport_shared.formats.jose import PublicKey, SigningKey
 from passport_shared.formats.strict import canonical
 from passport_shared.formats.trust_mark import KeyUse, PinState
+from passport_shared.service.schedule import is_younger
 
 FETCH_PATH = "/federation/fetch"
 
@@ -63,7 +64,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _current(ctx: Context, kept: StatedDigest | None, digest: str) -> bool:
     if kept is None or kept.content_digest != digest:
         return False
-    return ctx.clock.now() - kept.issued_at < STATEMENT_RENEWAL
+    return is_younger(kept.issued_at, ctx.clock.now(), STATEMENT_RENEWAL)
 
 
 async def _configuration(ctx: Context, kept: StatedDigest | None, key: SigningKey) -> Statement | None:

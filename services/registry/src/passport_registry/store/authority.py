@@ -40,7 +40,7 @@ async def add(conn: AsyncConnection, row: AuthorityCertificate) -> None:
     await conn.execute(insert(_T).values(**vars(row)))
 
 
-async def forget_leaf(conn: AsyncConnection, name: str, *, kid: str, started_before: datetime) -> None:
-    """Make room for the successor of a leaf: of another key, or begun before; never of an authority."""
-    old = or_(_T.c.kid != kid, _T.c.not_before < started_before)
+async def forget_leaf(conn: AsyncConnection, name: str, *, kid: str, begun_at: datetime) -> None:
+    """Make room for the successor of a leaf: of another key, or begun otherwise; never of an authority."""
+    old = or_(_T.c.kid != kid, _T.c.not_before != begun_at)
     await conn.execute(delete(_T).where(_T.c.name == name, old))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, func, insert, or_, select, update
@@ -19,6 +19,7 @@ from passport_registry.store import tables
 from passport_registry.store.rows import Duplicate, many, one
 from passport_shared.formats.status_list import INVALID, SUSPENDED, VALID
 from passport_shared.service.db import is_unique_violation
+from passport_shared.service.schedule import is_due
 
 _M = tables.trust_marks
 _L = tables.status_lists
@@ -104,7 +105,7 @@ async def note_token(
     conn: AsyncConnection, list_id: str, *, content_digest: str, issued_at: datetime
 ) -> bool:
     """Note a list's newly signed token; False if a newer one has been signed meanwhile."""
-    older = _L.c.issued_at.is_(None) | (_L.c.issued_at <= issued_at)
+    older = _L.c.issued_at.is_(None) | is_due(_L.c.issued_at, issued_at, timedelta(0))
     result = await conn.execute(
         update(_L).where(_L.c.id == list_id, older).values(content_digest=content_digest, issued_at=issued_at)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import and_, delete, func, insert, select, update
@@ -20,6 +20,7 @@ from passport_registry.store import tables
 from passport_registry.store.rows import Duplicate, many, one
 from passport_shared.service.db import is_unique_violation
 from passport_shared.service.once import insert_once
+from passport_shared.service.schedule import is_due
 
 _S = tables.statements
 _P = tables.publications
@@ -149,14 +150,17 @@ async def signed(conn: AsyncConnection, entity_ids: Collection[str]) -> dict[str
 
 
 async def store_statement(conn: AsyncConnection, item: Statement) -> None:
-    """Keep a newly signed statement in place of an older one; a newer one stays."""
+    """Keep a newly signed statement in place of an older one; a newer one stays.
+
+    One from the future was signed by a clock that was ahead, and does not stay.
+    """
     dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(_S).values(**vars(item))
     await conn.execute(
         statement.on_conflict_do_update(
             index_elements=[_S.c.sub],
             set_={name: statement.excluded[name] for name in vars(item) if name != "sub"},
-            where=_S.c.issued_at <= statement.excluded.issued_at,
+            where=is_due(_S.c.issued_at, item.issued_at, timedelta(0)),
         )
     )
 
