@@ -21,6 +21,7 @@ from passport_registry import app as registry_app
 from passport_registry.operations import anchor
 from passport_registry.rules.entities import Role
 from passport_shared.outbound import Outbound, OutboundError, OutboundReason
+from passport_shared.service.tracing import Tracing
 from passport_shared.wire.catalogue import TYPES
 from passport_shared.wire.scopes import scopes_of
 from passport_testkit.clients import ClientsSimulator, api_client
@@ -71,15 +72,21 @@ def _client(app: FastAPI, base_url: str) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def registry_and_issuer(
-    databases: FreshDatabases, folder: Path, *, issuer: Mapping[str, Any] | None = None
+    databases: FreshDatabases,
+    folder: Path,
+    *,
+    issuer: Mapping[str, Any] | None = None,
+    tracing: Mapping[str, Tracing] | None = None,
 ) -> AsyncIterator[Duo]:
-    """Both running, The Christie enrolled and allowed to issue every type."""
+    """Both running, The Christie enrolled and allowed to issue every type; ``tracing`` by service."""
+    traces = tracing or {}
     clock, wire = FrozenClock(), InProcess()
     outbound = Outbound(transport=wire)
     (folder / "registry").mkdir(exist_ok=True)
     settings = registry_settings(await databases.url("passport_registry"), folder / "registry")
     registry = registry_app.build(
-        settings, registry_app.Parts(clock=clock, outbound=outbound, background=False)
+        settings,
+        registry_app.Parts(clock=clock, outbound=outbound, background=False, tracing=traces.get("registry")),
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(registry.router.lifespan_context(registry))
@@ -91,7 +98,9 @@ async def registry_and_issuer(
         )
         client = api_client("rbv-hr-system", organisation="RBV", scopes=scopes_of("issuer"))
         clients = ClientsSimulator(client)
-        parts = issuer_app.Parts(clock=clock, outbound=outbound, clients=clients, background=False)
+        parts = issuer_app.Parts(
+            clock=clock, outbound=outbound, clients=clients, background=False, tracing=traces.get("issuer")
+        )
         app = issuer_app.build(configured, parts)
         await stack.enter_async_context(app.router.lifespan_context(app))
         wire.apps["issuer.example"] = httpx.ASGITransport(app=app)

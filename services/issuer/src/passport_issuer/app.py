@@ -85,7 +85,7 @@ from passport_shared.service.jobs import JobQueue, Leases, Periodic, Runner
 from passport_shared.service.key_rolling import TENANT_ROLLS, KeyRolling
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
-from passport_shared.service.measuring import States, shared_measure
+from passport_shared.service.measuring import States, peer_kinds, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages, stylesheet_routes
 from passport_shared.service.registry_watch import RegistryWatch
@@ -94,6 +94,7 @@ from passport_shared.service.server import CannotServe
 from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Pins, Tenants, pinned
+from passport_shared.service.tracing import Tracing, tracing_of
 from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 
@@ -127,6 +128,7 @@ class Parts:
     clients: KnownClients | None = None
     workforce: httpx.AsyncBaseTransport | None = None
     background: bool = True
+    tracing: Tracing | None = None
 
 
 def read_trust_file(settings: IssuerSettings) -> TrustFile:
@@ -276,6 +278,7 @@ def renewals_of(ctx: Context) -> Renewals:
 def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
     """Build the issuer's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
+    tracing = given.tracing or tracing_of(settings, SERVICE, VERSION)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -293,7 +296,9 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         app.state.context = ctx
         measures_of = [shared_measure(service_tables()), measures.measure]
         app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
-        ctx.outbound.observe(ctx.counts.calls({ctx.tenants.registry: "registry"}, others="trust"))
+        ctx.outbound.observe(
+            peer_kinds({ctx.tenants.registry: "registry"}, others="trust"), ctx.counts.called
+        )
         app.state.authenticator = authenticator
         app.state.pages = Pages(package=PACKAGE, secret=ctx.secrets.pages, public_url=settings.public_url)
         app.state.sealer = Sealer(
@@ -319,6 +324,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
             periodics=periodics,
             handlers=mass_revocation.handlers(ctx),
             guard=ctx.clock_guard,
+            tracing=tracing,
         )
         # One runner per channel: a mail server that hangs delays no text message and no other work.
         senders = [
@@ -328,6 +334,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
                 ctx.clock,
                 handlers=notice_sending.handlers(ctx, channel),
                 guard=ctx.clock_guard,
+                tracing=tracing,
             )
             for channel in NoticeChannel
         ]
@@ -385,6 +392,7 @@ def build(settings: IssuerSettings, parts: Parts | None = None) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
         metrics_access=metrics_access(settings),
+        tracing=tracing,
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

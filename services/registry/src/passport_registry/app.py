@@ -56,9 +56,10 @@ from passport_shared.service.jobs import Leases, Periodic, Runner
 from passport_shared.service.key_rolling import REGISTRY_ROLLS, KeyRolling
 from passport_shared.service.keys import Kek, KeyStore
 from passport_shared.service.limits import RateLimiter
-from passport_shared.service.measuring import States, shared_measure
+from passport_shared.service.measuring import States, peer_kinds, shared_measure
 from passport_shared.service.pages import Pages
 from passport_shared.service.settings import Environment, metrics_access
+from passport_shared.service.tracing import Tracing, tracing_of
 from passport_shared.wire.activity import MAX_EVENT_BYTES
 from passport_shared.wire.scopes import scopes_of
 
@@ -81,6 +82,7 @@ class Parts:
     clock: Clock = field(default_factory=SystemClock)
     outbound: Outbound | None = None
     background: bool = True
+    tracing: Tracing | None = None
 
 
 def open_context(settings: RegistrySettings, parts: Parts, *, shared: bool = False) -> Context:
@@ -143,6 +145,7 @@ def service_tables() -> ServiceTables:
 def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
     """Build the registry's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
+    tracing = given.tracing or tracing_of(settings, SERVICE, VERSION)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -151,7 +154,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         app.state.context = ctx
         measures_of = [shared_measure(service_tables()), measures.measure]
         app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
-        ctx.outbound.observe(ctx.counts.calls({}, others="trust"))
+        ctx.outbound.observe(peer_kinds({}, others="trust"), ctx.counts.called)
         app.state.authenticator = _authenticator(ctx)
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
@@ -163,6 +166,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
             ctx.clock,
             periodics=_periodics(ctx, app.state.authenticator),
             guard=ctx.clock_guard,
+            tracing=tracing,
         )
         if given.background:
             await app.state.runner.start()
@@ -204,6 +208,7 @@ def build(settings: RegistrySettings, parts: Parts | None = None) -> FastAPI:
         body_limits=BODY_LIMITS,
         access_log_every=settings.access_log_every,
         metrics_access=metrics_access(settings),
+        tracing=tracing,
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

@@ -39,7 +39,7 @@ from passport_shared.service.kek import Kek
 from passport_shared.service.key_rolling import TENANT_ROLLS, KeyRolling
 from passport_shared.service.keys import KeyStore
 from passport_shared.service.limits import RateLimiter
-from passport_shared.service.measuring import States, shared_measure
+from passport_shared.service.measuring import States, peer_kinds, shared_measure
 from passport_shared.service.outbox import Outbox, activity_sinks
 from passport_shared.service.pages import Pages
 from passport_shared.service.registry_watch import RegistryWatch
@@ -48,6 +48,7 @@ from passport_shared.service.service_client import ServiceClient
 from passport_shared.service.settings import Environment, metrics_access
 from passport_shared.service.snapshot_keeper import SnapshotKeeper
 from passport_shared.service.tenancy import Pins, Tenant, Tenants, pinned
+from passport_shared.service.tracing import Tracing, tracing_of
 from passport_shared.wire.enrolment import EntityRole
 from passport_shared.wire.scopes import scopes_of
 from passport_verifier.context import Context
@@ -111,6 +112,7 @@ class Parts:
     trust_file: TrustFile | None = None
     clients: KnownClients | None = None
     background: bool = True
+    tracing: Tracing | None = None
 
 
 class NoTrustFile(RuntimeError):
@@ -266,6 +268,7 @@ def renewals_of(ctx: Context) -> Renewals:
 def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
     """Build the verifier's application."""
     given = parts or Parts(clock=clock_of(settings.clock_file))
+    tracing = given.tracing or tracing_of(settings, SERVICE, VERSION)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -274,7 +277,9 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         app.state.context = ctx
         measures_of = [shared_measure(service_tables()), measures.measure]
         app.state.metrics.adopt(ctx.counts, States(ctx.db, ctx.clock, measures_of))
-        ctx.outbound.observe(ctx.counts.calls({ctx.tenants.registry: "registry"}, others="trust"))
+        ctx.outbound.observe(
+            peer_kinds({ctx.tenants.registry: "registry"}, others="trust"), ctx.counts.called
+        )
         app.state.authenticator = _authenticator(ctx, given.clients or ctx.directory)
         app.state.pages = Pages(
             package=PACKAGE, secret=await ctx.keys.secret("pages"), public_url=settings.public_url
@@ -290,6 +295,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
             periodics=periodics,
             handlers=job_handlers(ctx),
             guard=ctx.clock_guard,
+            tracing=tracing,
         )
         if given.background:
             await app.state.runner.start()
@@ -333,6 +339,7 @@ def build(settings: VerifierSettings, parts: Parts | None = None) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         access_log_every=settings.access_log_every,
         metrics_access=metrics_access(settings),
+        tracing=tracing,
         trusted_proxies=settings.trusted_proxies,
         openapi_paths=openapi.PATHS,
         description=DESCRIPTION,

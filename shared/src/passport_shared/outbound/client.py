@@ -29,6 +29,7 @@ from passport_shared.outbound.addresses import Resolver, system_resolver
 from passport_shared.outbound.breaker import HostGates
 from passport_shared.outbound.carried import CARRIED
 from passport_shared.outbound.errors import OutboundError, OutboundReason
+from passport_shared.outbound.spans import SpanKind, placed, span
 from passport_shared.outbound.transport import CheckedBackend, CheckedTransport, tls_context
 from passport_shared.outbound.urls import Target, check_url
 
@@ -127,6 +128,7 @@ class Outbound:
             transport = CheckedTransport(tls_context(ca_file), backend)
         self._client = httpx.AsyncClient(transport=transport, follow_redirects=False, trust_env=False)
         self._observe: Callable[[str, str], None] | None = None
+        self._kind_of: Callable[[str], str] = lambda _: "other"
         # Only what a call names is sent: httpx would add its name and version and a list of encodings.
         self._client.headers.clear()
 
@@ -136,8 +138,14 @@ class Outbound:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def observe(self, observer: Callable[[str, str], None]) -> None:
-        """Tell the host and the outcome of every call: ``ok``, ``refused``, ``failed``, or why none came."""
+    def observe(self, kind_of: Callable[[str], str], observer: Callable[[str, str], None]) -> None:
+        """Tell the kind of host and the outcome of every call.
+
+        Args:
+            kind_of: the kind of a ``host:port``, of a closed set.
+            observer: gets the kind, and ``ok``, ``refused``, ``failed``, or why no answer came.
+        """
+        self._kind_of = kind_of
         self._observe = observer
 
     async def close(self) -> None:
@@ -268,17 +276,26 @@ class Outbound:
             flight.exception()  # seen, even when every caller gave up
 
     async def _perform(self, call: _Call) -> Response:
-        outcome = "cancelled"
+        outcome, kind = "cancelled", self._kind_of(call.target.name)
         try:
-            response = await self._gated(call)
+            response = await self._traced(call, kind)
             outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"
         except OutboundError as error:
             outcome = error.reason.value
             raise
         finally:
             if self._observe is not None:
-                self._observe(call.target.name, outcome)
+                self._observe(kind, outcome)
         return response
+
+    async def _traced(self, call: _Call, kind: str) -> Response:
+        with span(f"{call.method} {kind}", SpanKind.CLIENT) as current:
+            if current is None:
+                return await self._gated(call)
+            current.note(method=call.method, peer=kind)
+            response = await self._gated(call)
+            current.note(status=response.status)
+            return response
 
     async def _gated(self, call: _Call) -> Response:
         async with self._gates.through(call.target.name) as gate:
@@ -305,6 +322,7 @@ class Outbound:
                 "Accept-Encoding": "identity",
                 "User-Agent": "staff-passport",
                 **CARRIED.get(),
+                **placed(),
                 **call.headers,
             },
             content=call.content,

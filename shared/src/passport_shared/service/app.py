@@ -7,11 +7,14 @@ that is the lifespan's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,10 +33,24 @@ from passport_shared.service.problem_pages import problem_routes
 from passport_shared.service.problems import Invalid, NotFound, PassportError
 from passport_shared.service.routes import ManagementRoute, ProtocolRoute, PublicRoute, protocol_route
 from passport_shared.service.settings import EVERYBODY, MetricsAccess
+from passport_shared.service.tracing import Tracing, traced_lifespan
 from passport_shared.service.validation import field_errors
 from passport_shared.wire.problems import COMMON, Problem, catalogue
 
 __all__ = ["Check", "ManagementRoute", "ProtocolRoute", "create_app", "protocol_route"]
+
+log = structlog.get_logger(__name__)
+
+
+# The framework's own telemetry notes paths, queries and the text of exceptions, and a variable of the
+# environment alone would switch it on. Ours is service/tracing.py and Metrics.
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 def create_app(
@@ -56,6 +73,7 @@ def create_app(
     trusted_proxies: Collection[Network] = (),
     openapi_paths: Mapping[str, Any] | None = None,
     description: str = "",
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Build one service's application.
 
@@ -79,6 +97,7 @@ def create_app(
             ``app.state.trusted_proxies``.
         openapi_paths: hand-kept documentation of plain routes, merged into the OpenAPI document.
         description: text at the head of the OpenAPI document.
+        tracing: traces, opened and closed around the lifespan; kept at ``app.state.tracing``.
     """
     metrics = metrics or Metrics(service, version)
     entries = catalogue([*COMMON.values(), *problems])
@@ -86,16 +105,18 @@ def create_app(
         title=f"Staff Passport {service}",
         version=version,
         description=description,
-        lifespan=lifespan,
+        lifespan=_told(lifespan if tracing is None else traced_lifespan(tracing, lifespan)),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=True,
         separate_input_output_schemas=True,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.clock = clock or SystemClock()
     app.state.metrics = metrics
+    app.state.tracing = tracing
     app.state.public_url = public_url
     app.state.trusted_proxies = frozenset(trusted_proxies)
     app.router.routes.extend(protocol_routes)
@@ -117,9 +138,29 @@ def create_app(
             route.endpoint: route.path for route in reversed(app.router.routes) if isinstance(route, Route)
         },
         any_origin=tuple(route for route in protocol_routes if isinstance(route, PublicRoute)),
+        tracing=tracing,
     )
     app.add_middleware(Edge, options=options)
     return app
+
+
+def _told(lifespan: Callable[[FastAPI], Any] | None) -> Callable[[FastAPI], Any] | None:
+    """The lifespan, whose failure is logged as an exception; the server would write a text, and cut it."""
+    if lifespan is None:
+        return None
+
+    @asynccontextmanager
+    async def told(app: FastAPI) -> AsyncIterator[Any]:
+        started = False
+        try:
+            async with lifespan(app) as state:
+                started = True
+                yield state
+        except Exception:
+            log.exception("service.not_stopped" if started else "service.not_started")
+            raise
+
+    return told
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -28,6 +28,7 @@ from passport_shared.service.migration import check, migrate, pending, revise
 from passport_shared.service.observability import configure_logging
 from passport_shared.service.server import CannotServe, serve
 from passport_shared.service.settings import ServiceSettings, check_config, mistyped, settings_markdown
+from passport_shared.service.tracing import TracesUnavailable
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -78,7 +79,7 @@ def main(program: ServiceProgram[S], argv: Sequence[str] | None = None) -> int:
     arguments = _parser(program).parse_args(argv)
     try:
         outcome = arguments.run(arguments)
-    except (CommandFailed, CannotServe, DatabaseInUse, DatabaseUnsafe) as error:
+    except (CommandFailed, CannotServe, DatabaseInUse, DatabaseUnsafe, TracesUnavailable) as error:
         print(f"{program.prog}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from passport_shared.outbound.spans import SpanKind, span
 from passport_shared.service import failpoints
 from passport_shared.service.columns import JsonText, UtcDateTime, new_metadata
 from passport_shared.service.database_faults import refuses_writes
@@ -220,9 +221,12 @@ class Database:
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
-        """Remember when a write was last refused by a database that cannot write."""
+        """One span of a trace; and remember when a write was last refused by a database that cannot write."""
         try:
-            yield
+            with span("database write", SpanKind.CLIENT) as current:
+                if current is not None:
+                    current.note(database=self.dialect)
+                yield
         except Exception as error:
             if refuses_writes(error):
                 self._refused_at = time.monotonic()

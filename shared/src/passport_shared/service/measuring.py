@@ -57,15 +57,9 @@ class Counts:
         """What was counted."""
         return self._values.get((metric, labels), 0)
 
-    def calls(self, peers: Mapping[str, str], *, others: str) -> Callable[[str, str], None]:
-        """An observer of calls: ``peers`` names the kind by base URL, ``others`` that of every other host."""
-        split = {urlsplit(url): kind for url, kind in peers.items()}
-        kinds = {f"{parts.hostname}:{parts.port or 443}": kind for parts, kind in split.items()}
-
-        def observe(host: str, outcome: str) -> None:
-            self.add(m.OUTBOUND_CALLS, kinds.get(host, others), outcome)
-
-        return observe
+    def called(self, kind: str, outcome: str) -> None:
+        """Count one call to a host of this kind."""
+        self.add(m.OUTBOUND_CALLS, kind, outcome)
 
     def collect(self) -> Iterator[Family]:
         """The counters as Prometheus families."""
@@ -79,6 +73,13 @@ class Counts:
             for labels, value in samples:
                 family.add_metric(labels, value)
             yield family
+
+
+def peer_kinds(peers: Mapping[str, str], *, others: str) -> Callable[[str], str]:
+    """The kind of a ``host:port``: ``peers`` names it by base URL, ``others`` is that of every other host."""
+    split = {urlsplit(url): kind for url, kind in peers.items()}
+    kinds = {f"{parts.hostname}:{parts.port or 443}": kind for parts, kind in split.items()}
+    return lambda host: kinds.get(host, others)
 
 
 class States:

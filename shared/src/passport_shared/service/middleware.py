@@ -22,6 +22,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from passport_shared.outbound.carried import CARRIED
+from passport_shared.outbound.spans import CURRENT, Span
 from passport_shared.service import log_keys
 from passport_shared.service.database_faults import as_answer
 from passport_shared.service.oauth_errors import ProtocolError, protocol_response
@@ -36,6 +37,7 @@ from passport_shared.service.problems import (
     UnsupportedMediaType,
     problem_response,
 )
+from passport_shared.service.tracing import Tracing
 
 MANAGEMENT, PROTOCOL = "management", "protocol"
 UNMATCHED = "unmatched"
@@ -117,6 +119,7 @@ class EdgeOptions:
     templates: Mapping[Any, str] = field(default_factory=dict)
     body_timeout_s: float = BODY_TIMEOUT_S
     any_origin: Sequence[Route] = ()
+    tracing: Tracing | None = None
 
 
 class _Refused(Exception):
@@ -148,6 +151,8 @@ class Edge:
         state["public_url"] = self._origin
         state["surface"] = self._options.surface(scope["path"])
         CARRIED.set(exchange.carried)
+        if self._options.tracing is not None:
+            exchange.begin_span(self._options.tracing)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(**{log_keys.REQUEST_ID: exchange.request_id, **exchange.trace})
         try:
@@ -227,6 +232,8 @@ class Edge:
         route = route_template(scope, self._options.templates)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._options.metrics.answered(method, route, status, seconds)
+        if exchange.span is not None:
+            exchange.end_span(method, route, status)
         self._answered += 1
         if status < 400 and (route in _PROBES or self._answered % self._options.access_log_every):
             return
@@ -259,8 +266,25 @@ class _Exchange:
         self.carried = {"X-Request-ID": self.request_id, **({"Traceparent": trace} if self.trace else {})}
         self.status: int | None = None
         self.any_origin = False
+        self.span: Span | None = None
+        self._outer: Span | None = None
         self._scope = scope
         self._send = send
+
+    def begin_span(self, tracing: Tracing) -> None:
+        """Where traces are on, this request's own span takes the place of the caller's from here on."""
+        self.span, self._outer = tracing.served(self.trace.get(log_keys.TRACEPARENT)), CURRENT.get()
+        CURRENT.set(self.span)
+        if self.span is not None:
+            self.trace = {log_keys.TRACEPARENT: self.span.traceparent}
+
+    def end_span(self, method: str, route: str, status: int) -> None:
+        """The template and the status are known only when the answer is; the path is told nowhere."""
+        assert self.span is not None  # noqa: S101 - asked by the caller, who does without a call otherwise
+        CURRENT.set(self._outer)
+        self.span.rename(f"{method} {route}")
+        self.span.note(method=method, route=route, status=status)
+        self.span.end(str(status) if status >= 500 else None)
 
     async def send(self, message: Message) -> None:
         """Pass a message on, with our headers on the head of the answer."""

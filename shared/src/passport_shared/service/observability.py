@@ -28,6 +28,7 @@ from passport_shared.service import metric_names as m
 from passport_shared.service.measuring import Counts, States
 from passport_shared.service.metric_names import Metric
 from passport_shared.service.redaction import describe_exception, redact
+from passport_shared.service.traceback_text import explain_traceback
 
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -119,6 +120,7 @@ def configure_logging(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _bind(service, version),
         _explain_exception,
+        explain_traceback,
     ]
     structlog.configure(
         processors=[

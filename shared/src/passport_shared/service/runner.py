@@ -20,6 +20,7 @@ from passport_shared.service.clock_check import REGISTRY, ClockGuard, ClockWrong
 from passport_shared.service.db import Database
 from passport_shared.service.job_queue import JobHandler, JobQueue
 from passport_shared.service.leases import JobTables, LeaseLost, Leases, while_held
+from passport_shared.service.tracing import Tracing, traced_handler
 
 POLL_S = 0.5
 RETRY = timedelta(seconds=15)
@@ -52,6 +53,7 @@ class Runner:
         periodics: Sequence[Periodic] = (),
         handlers: Mapping[str, JobHandler] | None = None,
         guard: ClockGuard | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         names = [periodic.name for periodic in periodics]
         if len(set(names)) != len(names):
@@ -60,7 +62,12 @@ class Runner:
         self._queue = JobQueue(db, tables, clock)
         self._periodics = tuple(periodics)
         self._handlers = dict(handlers or {})
+        if tracing is not None:
+            self._handlers = {
+                kind: traced_handler(tracing, kind, handler) for kind, handler in self._handlers.items()
+            }
         self._guard = guard
+        self._tracing = tracing
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -96,7 +103,7 @@ class Runner:
         pause = min(RETRY, periodic.every)
         try:
             await while_held(
-                _awaited(periodic.run), lambda: self._leases.extend(lease, periodic.lease), periodic.lease
+                self._traced(periodic), lambda: self._leases.extend(lease, periodic.lease), periodic.lease
             )
             pause = periodic.every
         except LeaseLost:
@@ -106,6 +113,13 @@ class Runner:
         finally:
             await asyncio.shield(self._leases.release(lease, next_run_in=pause))
         return True
+
+    async def _traced(self, periodic: Periodic) -> None:
+        if self._tracing is None:
+            await periodic.run()
+            return
+        with self._tracing.background(f"periodic {periodic.name}"):
+            await periodic.run()
 
     async def start(self) -> None:
         """Start one background task per periodic task and one for jobs."""
@@ -140,7 +154,3 @@ class Runner:
                 await self._stopping.wait()
         except TimeoutError:
             return
-
-
-async def _awaited(run: Callable[[], Awaitable[object]]) -> None:
-    await run()

@@ -33,6 +33,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from passport_shared.formats.freshness import SNAPSHOT_POLL
 from passport_shared.service.database_url import driver_url
 from passport_shared.service.peer_address import Network, proxies
+from passport_shared.service.tracing import installed, missing
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 MIN_TOKEN_CHARACTERS = 16
@@ -203,6 +204,20 @@ class ServiceSettings(BaseSettings):
         description="File with the bearer token that `/metrics` asks for; in production there is no "
         "`/metrics` without one.",
     )
+    traces_endpoint: IdentifierUrl | None = Field(
+        default=None,
+        examples=["https://collector.example:4318/v1/traces"],
+        description="Full URL of an OTLP/HTTP collector that traces are sent to; without it there are none. "
+        "Its certificate is checked against `TLS_CA_FILE` if that is set, else the public authorities. Needs "
+        "the extra `traces`.",
+    )
+    traces_share: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="Which part of the traces that begin here is kept, 0 to 1; one that a caller began is "
+        "kept as the caller's `traceparent` says.",
+    )
     max_body_bytes: int = Field(
         default=262_144,
         ge=1_024,
@@ -364,6 +379,8 @@ def check_config(
             name = _variable(settings_class, str(item["loc"][0])) if item["loc"] else "configuration"
             faults.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
         return faults
+    if settings.traces_endpoint is not None and not installed():
+        faults.append(f"{_variable(settings_class, 'traces_endpoint')}: {missing(settings.prefix())}")
     return faults + _unreadable(settings_class, settings)
 
 
