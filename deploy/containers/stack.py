@@ -283,9 +283,11 @@ class ContainerStack:
     def stop(self) -> None:
         """Remove the containers, networks and volumes of this stack."""
         ours = ("--quiet", "--filter", f"label={PROJECT_LABEL}={self.project}")
-        containers = self.engine.output("ps", "--all", *ours).split()
-        if containers:
-            self.engine.run("rm", "--force", "--time", "5", *containers)
+        # A container that ends while it is being stopped is an error to the engine, and gone at the next look.
+        for last in (False, False, True):
+            containers = self.engine.output("ps", "--all", *ours).split()
+            if containers:
+                self.engine.run("rm", "--force", "--time", "5", *containers, check=last)
         for kind in ("volume", "network"):
             for name in self.engine.output(kind, "ls", *ours).split():
                 self.engine.run(kind, "rm", "--force", name)

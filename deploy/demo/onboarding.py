@@ -11,8 +11,9 @@ from deploy.demo.story import Story
 from deploy.demo.trusts import CHRISTIE, MANCHESTER, NINTH, PILOT, SLA_DAYS, STUCK_DAYS, Trust
 from deploy.dev import register
 from deploy.dev.clients import Clients
-from deploy.dev.deployment import Deployment
+from deploy.dev.deployment import Deployment, Program
 from deploy.dev.management import ManagementClient
+from deploy.dev.stack import StackError
 from passport_shared.wire import catalogue
 
 URGENT = "SERVICE_NEED_URGENT"
@@ -92,11 +93,23 @@ def enrol(stack: Deployment, clients: Clients, trust: Trust, role: str) -> None:
     entity = {"role": role, "entity_id": f"{service.url}/{trust.ods}", "actor": OPERATOR}
     clients.machine.post(registry, entities, entity)
     code = clients.machine.post(registry, f"{entities}/{role}/enrolment-codes", {"actor": OPERATOR})["code"]
-    service.command("tenant", "enrol", trust.ods, "--code", code)
+    _enrol(service, trust.ods, code)
     grants = f"{entities}/{role}/authorisations"
     for grant in _grants(stack, role):
         proposed = clients.first.post(registry, grants, grant)
         clients.second.post(registry, f"{grants}/{proposed['id']}/approve")
+
+
+def _enrol(service: Program, ods: str, code: str) -> None:
+    """The service's own command, given again where the registry says that it could not look just now."""
+    for last in (False, False, True):
+        try:
+            service.command("tenant", "enrol", ods, "--code", code)
+        except StackError as refused:
+            if last or "status 503" not in str(refused):
+                raise
+        else:
+            return
 
 
 def agree(
