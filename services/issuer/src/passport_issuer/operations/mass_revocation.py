@@ -1,9 +1,10 @@
 """Revoking everything a trust has issued, as a job: after its key was compromised, say (security.md R7).
 
-A job goes through the trust's credentials by id, a page and its progress in one transaction; killed at any
-moment it goes on where it was, and what is revoked already stays as it is. The lists that a page touches are
-published while the next page is read. Every passport concerned has its own audit entry in the transaction
-that revokes. It is asked for by the operator at the service's own machine; nobody can by HTTP.
+A job goes by id through what was issued until it was ordered, a page and its progress in one transaction;
+killed at any moment it goes on where it was, and what is revoked already stays as it is. The lists that a
+page touches are published while the next page is read. Every passport concerned has its own audit entry in
+the transaction that revokes. It is asked for by the operator at the service's own machine; nobody can by
+HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from passport_issuer.context import Context
 from passport_issuer.rules.passports import ReasonCode
 from passport_issuer.store import credentials, passports, tables
+from passport_shared.formats.freshness import CLOCK_LEEWAY
 from passport_shared.service.job_queue import JobHandler, JobQueue, JobRun
 from passport_shared.service.tenancy import Tenant
 
@@ -52,11 +54,17 @@ def handlers(ctx: Context) -> Mapping[str, JobHandler]:
 async def _revoke_all(ctx: Context, job: JobRun) -> None:
     ods, reason = job.job.payload["ods"], ReasonCode(job.job.payload["reason_code"])
     after, done = job.job.progress.get("after", ""), job.job.progress.get("revoked", 0)
+    # What staff collect anew after the order stands; replicas' clocks may differ by so much.
+    until = job.job.created_at + CLOCK_LEEWAY
     while True:
         async with ctx.db.read() as conn:
-            page = await credentials.revocable(conn, ods, after=after, limit=PAGE)
-        if not page:
+            page = await credentials.revocable(conn, ods, until=until, after=after, limit=PAGE)
+        if not page and not after:
             return
+        if not page:
+            # From the start until nothing is left: a credential has its id before it is committed.
+            after = ""
+            continue
         after = page[-1][0]
         async with ctx.db.write() as conn:
             # As everybody who changes a passport's credentials.

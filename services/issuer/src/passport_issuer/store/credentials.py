@@ -177,12 +177,15 @@ async def revoke(
     return len(await revoke_each(conn, credential_ids, reason, now))
 
 
-async def revocable(conn: AsyncConnection, ods: str, *, after: str, limit: int) -> list[tuple[str, str]]:
-    """A page of (credential, passport) of what a trust has issued and not ended, by the credential's id."""
+async def revocable(
+    conn: AsyncConnection, ods: str, *, until: datetime, after: str, limit: int
+) -> list[tuple[str, str]]:
+    """A page of (credential, passport) of what a trust issued until then and has not ended, by id."""
     credentials = t.credentials
     query = select(credentials.c.id, credentials.c.passport_id).where(
         credentials.c.ods == ods,
         credentials.c.id > after,
+        credentials.c.prepared_at <= until,
         credentials.c.state.in_([*_LIVE, CredentialState.PREPARED.value]),
     )
     rows = await conn.execute(query.order_by(credentials.c.id).limit(limit))
