@@ -11,15 +11,22 @@ import pytest
 from sqlalchemy import update
 
 from passport_issuer.app import renewals_of
+from passport_registry.operations.enrolment import RENEWAL, _keys_digest
 from passport_registry.rules.entities import Role
 from passport_registry.store import tables as registry_tables
+from passport_shared.formats.federation import verify_entity_configuration
 from passport_shared.formats.freshness import SNAPSHOT_AGED
 from passport_shared.formats.jose import parse_header
 from passport_shared.formats.snapshot import Snapshot
 from passport_shared.formats.trust import Finding, authority
 from passport_shared.service.keys import KeyState
 from passport_shared.service.tenancy import FEDERATION, EnrolmentRefused, TenantCertificate, in_use
-from passport_shared.wire.enrolment import OLD_KEYS_SIGN_FOR, PUBLISHED_BEFORE_USE, RENEWAL_PATH
+from passport_shared.wire.enrolment import (
+    ENROLMENT_PATH,
+    OLD_KEYS_SIGN_FOR,
+    PUBLISHED_BEFORE_USE,
+    RENEWAL_PATH,
+)
 from passport_testkit.clock import NOON
 from passport_testkit.databases import FreshDatabases, both_databases
 from passport_testkit.issuers import ENTITY
@@ -180,6 +187,7 @@ async def test_after_a_compromise_the_new_key_signs_as_soon_as_it_is_known(duo: 
 
 async def test_the_same_code_again_gives_the_same_certificates(duo: Duo):
     ctx = duo.issuer.ctx
+    duo.clock.advance(MINUTE)  # which certificate is the newest is told by when it was received
     code = await duo.registry.code(RBV, Role.ISSUER)
     await ctx.tenants.enrol(RBV, code, registry_url=PUBLIC_URL, outbound=ctx.outbound)
     first = await ctx.tenants.get(RBV)
@@ -209,6 +217,24 @@ async def test_a_stranger_a_suspended_entity_and_another_key_renew_nothing(duo: 
     async with duo.registry.ctx.db.write() as conn:
         await conn.execute(update(registry_tables.entities).values(suspension="INTEGRITY"))
     await refused(403)
+
+
+async def test_a_renewal_is_no_code_to_enrol_with(duo: Duo):
+    """What stands for a renewal in the table of codes follows from public keys: nobody enrols with it."""
+    ctx, now = duo.issuer.ctx, duo.clock.now()
+    tenant = await ctx.tenants.get(RBV)
+    assert tenant is not None
+    keys = {use: await ctx.keys.create(use, RBV, state=KeyState.NEXT) for use in ("credential", "status")}
+    body = await ctx.tenants._request(tenant, keys)
+    assert (await duo.registry_http.post(RENEWAL_PATH, json=body)).status_code == 201
+    configuration = verify_entity_configuration(body["entity_configuration"], now=now, expected_entity=ENTITY)
+    digest = _keys_digest(configuration, {use: key.public for use, key in keys.items()})
+    guessed = {"code": f"{RENEWAL} {ENTITY} {digest}", **body}
+    answer = await duo.registry_http.post(ENROLMENT_PATH, json=guessed)
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["code"] == "enrolment_code_refused"
+    # and the renewal itself is still answered as before
+    assert (await duo.registry_http.post(RENEWAL_PATH, json=body)).status_code == 201
 
 
 async def test_a_tenant_that_is_not_enrolled_cannot_be_renewed(duo: Duo):

@@ -27,7 +27,7 @@ from passport_shared.formats.dcql import (
     values_at,
 )
 from passport_shared.formats.strict import b64url_encode
-from passport_shared.formats.x5c import verify_chain
+from passport_shared.formats.x5c import ChainError, ChainReason, verify_chain
 from passport_testkit.certificates import Authority
 from passport_testkit.clock import NOON
 
@@ -141,6 +141,13 @@ def test_the_authority_key_ids_of_a_chain_are_those_of_its_certificates() -> Non
     ids = authority_key_ids(issued.x5c)
     assert authority_key_ids(leaf) == (b64url_encode(leaf.authority_key_id),) == ids[:1]
     assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("chain", [[{}, "MII"], [["MII"], "MII"], [b"MII", None], ["MII", {}]])
+def test_a_chain_that_is_no_list_of_text_is_refused_by_its_name(chain: list[Any]) -> None:
+    with pytest.raises(ChainError) as refused:
+        authority_key_ids(chain)
+    assert refused.value.reason is ChainReason.MALFORMED
 
 
 def test_what_is_missing_is_named() -> None:

@@ -177,6 +177,16 @@ def test_what_is_encrypted_is_decrypted(enc: str, size: int):
     assert "d" not in decrypted.header["epk"]
 
 
+def test_a_header_belongs_to_whoever_read_it():
+    """Headers are remembered by their text: what one reader does to one must not reach the next."""
+    for read in (jwe.peek_header, lambda token: jwe.decrypt(token, RECIPIENT).header):
+        header = read(TOKEN)
+        header["epk"]["x"] = "changed"
+        header["alg"] = "none"
+    assert jwe.peek_header(TOKEN) == HEADER
+    assert jwe.decrypt(TOKEN, RECIPIENT).header == HEADER
+
+
 def test_every_token_has_its_own_ephemeral_key():
     tokens = [jwe.encrypt(PLAINTEXT, RECIPIENT.public, kid="k") for _ in range(5)]
     assert len({jwe.peek_header(token)["epk"]["x"] for token in tokens}) == 5

@@ -319,6 +319,32 @@ def replace_part(name: str, content: bytes) -> Callable[[TrustRegistrySimulator]
     return publish
 
 
+def test_a_part_is_held_as_what_it_was_read_as(network: TrustRegistrySimulator) -> None:
+    """Who has an earlier snapshot reads in the next one what somebody without one reads there."""
+    parts = {kind: strict.dumps(document) for kind, document in network.documents().items()}
+    named = {"later" if name == "types" else name: content for name, content in parts.items()}
+    earlier = network.snapshot(network.publish_parts(named))
+    assert not earlier.types
+    published = network.publish_parts(parts)
+    manifest = network.verify(published)
+    fresh = Snapshot.load(manifest, published.parts, network.trust_file)
+    after = Snapshot.load(manifest, published.parts, network.trust_file, before=earlier)
+    assert after.types == fresh.types == {vct("StaffIdentity"): "ab" * 32}
+    held = [part.name for part in manifest.parts if earlier.held_part(part) is not None]
+    assert sorted(held) == sorted(parts.keys() - {"types"})
+
+
+def test_a_part_of_a_size_it_has_not_is_refused_with_an_earlier_snapshot_too(
+    network: TrustRegistrySimulator,
+) -> None:
+    earlier = network.snapshot()
+    published = network.publish()
+    manifest = network.verify(published)
+    wrong = replace(manifest, parts=tuple(replace(part, bytes=part.bytes + 1) for part in manifest.parts))
+    load = partial(Snapshot.load, wrong, published.parts, network.trust_file, before=earlier)
+    assert refused(load) is SnapshotReason.PART_WRONG_SIZE
+
+
 @pytest.mark.parametrize(
     "content", [b"[]", b"nonsense", b'{"types":1}', b'{"types":[],"types":[]}', b'{"a":NaN}']
 )

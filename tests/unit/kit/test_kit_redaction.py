@@ -188,6 +188,26 @@ def test_exceptions_lose_what_libraries_quote() -> None:
     assert CANARY not in json.dumps(_raise_and_describe(statement), ensure_ascii=False)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "could not convert string to float: {!r}",
+        "the codec can't encode {!r} here",
+        "{!r} isn't a number, and {!r} isn't either",
+        "unexpected value b{!r}",
+        "it's not '{}'",
+        "'{}",
+        'no "{}" in it',
+    ],
+)
+@pytest.mark.parametrize(
+    "value", [CANARY, f"it's {CANARY}", f'O\'Brien "{CANARY}" {CANARY}', f"{CANARY}\nx'y"]
+)
+def test_exceptions_of_others_lose_what_they_quote_however_it_is_quoted(message: str, value: str) -> None:
+    described = _raise_and_describe(ValueError(message.format(value, value)))
+    assert CANARY not in json.dumps(described, ensure_ascii=False)
+
+
 def test_our_own_exceptions_keep_their_message_without_secrets() -> None:
     described = _raise_and_describe(RuntimeError(f"the list is stale {JWT}\nsecond line {CANARY}"))
     assert described["message"] == f"the list is stale {REDACTED}"

@@ -207,7 +207,13 @@ def authority_key_ids(chain: Leaf | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ChainError: the header cannot be read.
     """
-    return _key_ids((chain.certificate,)) if isinstance(chain, Leaf) else _key_ids_of_header(tuple(chain))
+    if isinstance(chain, Leaf):
+        return _key_ids((chain.certificate,))
+    if not all(isinstance(one, str) for one in chain):
+        return _key_ids(
+            parse_x5c(chain)
+        )  # which refuses it by its name; what cannot be hashed is not looked up
+    return _key_ids_of_header(tuple(chain))
 
 
 @lru_cache(maxsize=512)

@@ -112,7 +112,7 @@ def peek_header(token: str | bytes, *, max_bytes: int = MAX_TOKEN_BYTES) -> dict
     Raises:
         JweError: every reason but decryption_failed.
     """
-    return {**_checked_header(_split(token, max_bytes)[0])}
+    return _own(_checked_header(_split(token, max_bytes)[0]))
 
 
 def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_BYTES) -> DecryptedJwe:
@@ -130,7 +130,14 @@ def decrypt(token: str | bytes, key: SigningKey, *, max_bytes: int = MAX_TOKEN_B
         raise JweError(JweReason.DECRYPTION_FAILED, "the token does not decrypt with this key") from None
     if result.plaintext is None:
         raise JweError(JweReason.DECRYPTION_FAILED, "the token does not decrypt with this key")
-    return DecryptedJwe({**header}, result.plaintext)
+    return DecryptedJwe(_own(header), result.plaintext)
+
+
+def _own(header: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A copy with its ephemeral key, so that nobody changes what is remembered."""
+    return {
+        name: value.copy() if isinstance(value, (list, dict)) else value for name, value in header.items()
+    }
 
 
 def _split(token: str | bytes, max_bytes: int) -> list[str]:

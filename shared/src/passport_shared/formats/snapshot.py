@@ -44,6 +44,7 @@ from passport_shared.formats.snapshot_parts import (
     as_array,
     as_text,
     check_part,
+    part_key,
 )
 from passport_shared.formats.status_list import (
     INVALID,
@@ -149,7 +150,7 @@ class Snapshot:
         Args:
             manifest: as `verify_manifest` returned it.
             parts: bytes by part name; parts the manifest does not name are ignored.
-            before: an earlier snapshot; a part that it holds under the same hash need not be given again.
+            before: an earlier snapshot; a part that it holds (`held_part`) need not be given again.
             trust_file: the accepted trust. `Snapshot.trust_file` is the same after the anchor's key roll and
                 is what the next manifest is verified with.
 
@@ -159,13 +160,13 @@ class Snapshot:
         """
         documents = Documents()
         for part in manifest.parts:
-            read = before.held_part(part.sha256) if before is not None else None
+            read = before.held_part(part) if before is not None else None
             if read is None:
                 if part.name not in parts:
                     raise SnapshotError(SnapshotReason.PART_MISSING, part.name)
                 check_part(part, parts[part.name])
                 read = ReadPart(part.name, parts[part.name])
-            documents.add(part.sha256, read)
+            documents.add(part_key(part), read)
         if documents.anchor is None:
             raise SnapshotError(SnapshotReason.ANCHOR_INVALID, "no part carries the anchor's configuration")
         try:
@@ -179,9 +180,9 @@ class Snapshot:
             raise SnapshotError(SnapshotReason.ROOTS_UNKNOWN, "the manifest names no root of the trust file")
         return cls(manifest, anchor, rolled, roots, documents)
 
-    def held_part(self, sha256: str) -> ReadPart | None:
-        """What was read from the part with this hash, None if this snapshot does not have it."""
-        return self._parts.get(sha256)
+    def held_part(self, part: Part) -> ReadPart | None:
+        """What was read from the same bytes as a part of the same kind, None if this snapshot has none."""
+        return self._parts.get(part_key(part))
 
     @property
     def sequence(self) -> int:

@@ -51,6 +51,19 @@ def check_part(part: Part, content: bytes) -> None:
         raise SnapshotError(SnapshotReason.PART_WRONG_HASH, part.name)
 
 
+PartKey = tuple[str, str, int]
+
+
+def part_key(part: Part) -> PartKey:
+    """What decides about what is read from a part: its kind, its hash and its size."""
+    return _kind(part.name), part.sha256, part.bytes
+
+
+def _kind(name: str) -> str:
+    """Large kinds are sharded as `<kind>-<number>`."""
+    return name.split("-", 1)[0]
+
+
 class ReadPart:
     """What one part holds, read strictly and not yet verified."""
 
@@ -63,12 +76,12 @@ class ReadPart:
         self._read(name, content)
 
     def _read(self, name: str, content: bytes) -> None:
-        """Read the bytes; large kinds are sharded as `<kind>-<number>`, an unknown kind is ignored."""
+        """Read the bytes; an unknown kind is ignored."""
         try:
             document = strict.loads_object(content, max_bytes=MAX_PART_BYTES, max_depth=MAX_PART_DEPTH)
         except StrictError as fault:
             raise SnapshotError(SnapshotReason.PART_MALFORMED, f"{name}: {fault.code}") from fault
-        kind = name.split("-", 1)[0]
+        kind = _kind(name)
         if kind == "entities":
             self._read_entities(document)
         elif kind == "status":
@@ -92,19 +105,19 @@ class ReadPart:
 
 
 class Documents:
-    """What the parts of one snapshot hold together, by the name of each part's bytes too."""
+    """What the parts of one snapshot hold together, and each part by itself."""
 
     def __init__(self) -> None:
-        self.parts: dict[str, ReadPart] = {}
+        self.parts: dict[PartKey, ReadPart] = {}
         self.anchor: str | None = None
         self.entities: dict[str, Mapping[str, Any]] = {}
         self.status_tokens: dict[str, str] = {}
         self.types: dict[str, str] = {}
         self.agreements: tuple[Agreement, ...] = ()
 
-    def add(self, sha256: str, part: ReadPart) -> None:
-        """Add what a part holds; `sha256` names its bytes."""
-        self.parts[sha256] = part
+    def add(self, key: PartKey, part: ReadPart) -> None:
+        """Add what a part holds."""
+        self.parts[key] = part
         if part.anchor is not None:
             self.anchor = part.anchor
         if not self.entities.keys().isdisjoint(part.entities):

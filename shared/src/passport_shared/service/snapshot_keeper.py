@@ -230,7 +230,7 @@ class SnapshotKeeper:
             name = part_document(part.sha256)
             if name not in held:
                 fetched[part.name] = await self._fetch_part(part)
-            elif self._snapshot is None or self._snapshot.held_part(part.sha256) is None:
+            elif self._snapshot is None or self._snapshot.held_part(part) is None:
                 body = await self._documents.body(name)
                 stored[part.name] = body if body is not None else await self._fetch_part(part)
         return stored, fetched
@@ -298,7 +298,7 @@ class SnapshotKeeper:
         manifest = verify_manifest(document.body.decode("ascii"), trust, now=self._clock.now())
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
-            if self._snapshot is None or self._snapshot.held_part(part.sha256) is None:
+            if self._snapshot is None or self._snapshot.held_part(part) is None:
                 stored = await self._documents.body(part_document(part.sha256))
                 if stored is not None:
                     parts[part.name] = stored

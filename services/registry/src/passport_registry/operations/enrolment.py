@@ -144,7 +144,7 @@ async def renew(ctx: Context, cmd: Renew) -> Enrolled:
 
 
 async def _renewal(ctx: Context, entity: Entity, digest: str) -> EnrolmentCode:
-    """The row that stands for this renewal, where an enrolment has its code; nobody knows a text for it."""
+    """The row that stands for this renewal, where an enrolment has its code; nobody enrols with it."""
     kept = await entities.code_hmac(ctx, f"{RENEWAL} {entity.entity_id} {digest}")
     now = ctx.clock.now()
     row = EnrolmentCode(
@@ -165,6 +165,9 @@ async def _renewal(ctx: Context, entity: Entity, digest: str) -> EnrolmentCode:
 
 async def _code(ctx: Context, cmd: Enrol) -> tuple[EnrolmentCode, Entity]:
     """Find the code and its entity; a used code is kept for repetitions as long as an unused one."""
+    if cmd.code.startswith(f"{RENEWAL} "):
+        # What stands for a renewal follows from public keys: it would do without the federation key's word.
+        raise EnrolmentCodeRefused
     kept = await entities.code_hmac(ctx, cmd.code)
     async with ctx.db.read() as conn:
         code = await store.code_by_hmac(conn, kept)
