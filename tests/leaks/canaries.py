@@ -30,7 +30,7 @@ ABOUT_A_PERSON: Mapping[str, str] = {
     "place of appointment": "Room 417, Canary Wharf House",
     "link to the appointment": "https://video.invalid/canary-room-417",
     "problem report": "My plumage subspeciality is wrong",
-    "holder reference": "CANARYrefAAECAwQFBgcI",
+    "holder reference": "CANARYrefAAECAwQFBgcIw",
     "competency": "NHS|CSTF|Canary handling",
 }
 ABOUT_A_MOVEMENT: Mapping[str, str] = {
@@ -42,9 +42,25 @@ ABOUT_A_MOVEMENT: Mapping[str, str] = {
     "out of hours contact": "Aviary bleep 7717",
     "roster id": "roster-canary-5520",
 }
+WRITTEN_BY_HR: Mapping[str, str] = {
+    "post at the host": "Visiting lorikeetologist",
+    "post number at the host": "POST-canary-6641",
+    "contact in the department": "Aviary front desk, ring twice",
+    "approved by": "Dame Perpetua Wrenfield",
+    "HR contact of the placement": "Millicent of medical plumage",
+    "reason of an override": "Her fire drill certificate fell behind the nest box.",
+    "note on a policy": "Fire drills after moulting",
+    "limit of a release": "No nocturnal owl handling",
+    "note on the person": "She whistles in theatre",
+    "whom notices name": "the Plumage People team",
+    "telephone that notices name": "+44 161 496 0717",
+    "e-mail that notices name": "plumage-people@canary-post.invalid",
+}
 OF_WHOEVER_ACTS: Mapping[str, str] = {
     "HR at home": "hr-canary-0611",
     "HR at the host": "hr-canary-9924",
+    "line manager": "manager-canary-3307",
+    "department of the host": "ward-canary-1203",
 }
 
 

@@ -13,18 +13,28 @@ from typing import Any
 
 import httpx
 
-from passport_shared.wire.release import ByName
+from passport_shared.wire.release import ByName, new_jti
 from passport_testkit.cases import all_skills
+from passport_testkit.clients import api_client
+from passport_testkit.databases import FreshDatabases
 from passport_testkit.issuers import CHECKS, ENTITY, IssuerBench, check_body, running_issuer, training_body
+from passport_testkit.notices import READABLE
+from passport_testkit.notices import sent as sent_notices
+from passport_testkit.placing import CLIENT_ID, Host, running_host
 from passport_testkit.releases import HostSimulator, request_claims
 from passport_testkit.staff_app import StaffApp
-from passport_testkit.verifiers import VerifierBench, running_verifier
+from passport_testkit.verifiers import VerifierBench
 from tests.leaks.canaries import ABOUT_A_MOVEMENT as MOVEMENT
 from tests.leaks.canaries import ABOUT_A_PERSON as PERSON
 from tests.leaks.canaries import OF_WHOEVER_ACTS as ACTORS
+from tests.leaks.canaries import WRITTEN_BY_HR as WRITTEN
+from tests.leaks.canaries import unpacked
+from tests.leaks.receiving import Registry
 
 API_KEY = "canary-api-key-of-a-supplier-0000"
+REPORTER = api_client("careless", organisation="*", scopes=["activity:write"])
 HOME_HR, HOST_HR = ACTORS["HR at home"], ACTORS["HR at the host"]
+POLICY = "/policies/SERVICE_NEED_URGENT.UROLOGY_SURGEON"
 
 
 @dataclass
@@ -39,9 +49,14 @@ class Issued:
 
 @dataclass
 class Relied:
-    """A verifier after the journey."""
+    """A verifier after the journey, and the issuer of the same host.
+
+    `sealed` is what stands in its database, and can only be read by asking the verifier or the wallet.
+    """
 
     bench: VerifierBench
+    host: Host
+    sealed: str = ""
     secrets: dict[str, str | bytes] = field(default_factory=dict)
     refused: list[httpx.Response] = field(default_factory=list)
 
@@ -52,17 +67,33 @@ def _private(key: Any) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def issued(folder: Path, url: str) -> AsyncIterator[Issued]:
-    """Recorded, invited, seen, offered, collected, reported, revoked."""
-    async with running_issuer(folder, url, settings={"log_level": "debug"}) as bench:
+async def issued(folder: Path, url: str, registry: Registry) -> AsyncIterator[Issued]:
+    """Recorded, invited, seen, offered, collected, reported, revoked; and the registry was told."""
+    settings = {**READABLE, "log_level": "debug", "client_id": "rbv-issuer"}
+    async with running_issuer(folder, url, settings=settings, way_out=registry.way_out) as bench:
+        await registry.knows("rbv-issuer", "RBV", bench.ctx.keys)
+        await _contact_named(bench)
         staff_id = await _recorded(bench)
         found = Issued(bench, staff_id)
         await _collected(found)
         await _asked_for(found)
         await _refused_by_the_issuer(found)
+        assert {item.channel for item in await sent_notices(bench)} == {"EMAIL"}
         await bench.publish()
+        await registry.hears(bench.ctx.outbox, bench.clock.now())
         found.secrets["KEK"] = (folder / "kek").read_bytes().strip()
         yield found
+
+
+async def _contact_named(bench: IssuerBench) -> None:
+    body = {
+        "name": WRITTEN["whom notices name"],
+        "phone": WRITTEN["telephone that notices name"],
+        "email": WRITTEN["e-mail that notices name"],
+        "actor": HOME_HR,
+    }
+    answer = await bench.call("PUT", "/notice-contact", body, headers={"If-Match": '"0"'})
+    assert answer.status_code == 200, answer.text
 
 
 async def _recorded(bench: IssuerBench) -> str:
@@ -161,12 +192,30 @@ async def _asked_for(found: Issued) -> None:
     entity = bench.registry.enrol_verifier()
     await bench.refresh()
     host = HostSimulator(bench.http, bench.clock, entity.federation_key)
-    who = ByName(given_name=PERSON["given name"], family_name=PERSON["family name"])
+    who = ByName(
+        given_name=PERSON["given name"],
+        family_name=PERSON["family name"],
+        note=WRITTEN["note on the person"],
+    )
     claims = request_claims(bench.clock.now(), who)
     movement = claims.movement.model_copy(
         update={"duties": MOVEMENT["duties"], "department": MOVEMENT["department at the host"]}
     )
-    await host.ask(claims.model_copy(update={"movement": movement}))
+    asked = await host.ask(claims.model_copy(update={"movement": movement}))
+    below = "/releases/" + asked["release_uri"].rpartition("/")[2]
+    manager = {
+        "decision": "AGREED",
+        "limits": [{"code": "DUTIES", "text": WRITTEN["limit of a release"]}],
+        "actor": ACTORS["line manager"],
+    }
+    for path, body in (
+        (f"{below}/person", {"staff_id": found.staff_id, "actor": HOME_HR}),
+        (f"{below}/line-manager", manager),
+    ):
+        answer = await bench.call("POST", path, body)
+        assert answer.status_code == 200, answer.text
+    # Another request stays open, for an answer ends what was said of the person.
+    await host.ask(claims.model_copy(update={"jti": new_jti(), "movement": movement}))
 
 
 async def _refused_by_the_issuer(found: Issued) -> None:
@@ -208,10 +257,15 @@ async def _refused_by_the_issuer(found: Issued) -> None:
 
 
 @contextlib.asynccontextmanager
-async def relied(folder: Path, url: str) -> AsyncIterator[Relied]:
-    """Asked, shared, looked up, released, decided, approved, and answers that must be refused."""
-    async with running_verifier(folder, url, log_level="debug") as bench:
-        found = Relied(bench)
+async def relied(folder: Path, urls: FreshDatabases, registry: Registry) -> AsyncIterator[Relied]:
+    """Asked, shared, looked up, released, decided, approved, placed, overridden; and the registry was told.
+
+    Answers that must be refused come in between.
+    """
+    async with running_host(folder, urls, log_level="debug", way_out=registry.way_out) as host:
+        bench = host.verifier
+        await registry.knows(CLIENT_ID, "R0A", bench.ctx.keys)
+        found = Relied(bench, host)
         presenter = bench.surgeon(
             CoreSkills={"skills": all_skills()},
             Employment={"position_title": PERSON["post"], "department": PERSON["department at home"]},
@@ -232,7 +286,8 @@ async def relied(folder: Path, url: str) -> AsyncIterator[Relied]:
         )
         await bench.look_up(movement["id"], number=PERSON["registration number"], actor=HOST_HR)
         person = {"given_name": PERSON["given name"], "family_name": PERSON["family name"]}
-        bench.desk.agree(await bench.ask_release(movement["id"], person=person))
+        case = await bench.ask_release(movement["id"], person=person)
+        bench.desk.agree(case, holder_ref=PERSON["holder reference"])
         await bench.look(movement["id"])
         request = await bench.ask(movement["id"], actor=HOST_HR)
         found.secrets["request link"] = str(request["links"]["page"]).rpartition("/")[2]
@@ -244,14 +299,55 @@ async def relied(folder: Path, url: str) -> AsyncIterator[Relied]:
         assert sent.status_code == 200, sent.text
         read = await bench.read(f"/presentation-requests/{request['id']}")
         await bench.confirm(read["decision_id"], actor=HOST_HR)
-        await bench.approve(movement["id"])
+        await bench.approve(movement["id"], actor=ACTORS["department of the host"])
+        await _placed(host, movement["id"])
         link = await bench.made(f"/movements/{movement['id']}/agreement-links", {"actor": HOST_HR})
         found.secrets["agreement link"] = str(link["page"]).rpartition("/")[2]
         headers = await bench.headers()
         found.secrets["management token"] = headers["Authorization"].partition(" ")[2]
+        found.sealed = await _overridden(bench)
+        found.sealed += unpacked(presenter.held["StaffIdentity"].token).decode("utf-8", "replace")
         await _refused_by_the_verifier(found, presenter)
+        await registry.hears(bench.ctx.outbox, bench.clock.now())
         found.secrets["KEK"] = (folder / "verifier-kek").read_bytes().strip()
         yield found
+
+
+async def _placed(host: Host, movement_id: str) -> None:
+    """The placement is begun, and the host's own issuer told of it."""
+    body = {
+        "position_title": WRITTEN["post at the host"],
+        "position_number": WRITTEN["post number at the host"],
+        "department_contact": WRITTEN["contact in the department"],
+        "approved_by": WRITTEN["approved by"],
+        "hr_contact": WRITTEN["HR contact of the placement"],
+        "actor": HOST_HR,
+    }
+    await host.verifier.made(f"/movements/{movement_id}/placement", body)
+    await host.round()
+    assert (await host.placement(movement_id))["offer"] is not None
+
+
+async def _overridden(bench: VerifierBench) -> str:
+    """Two people accept that a certificate is still missing, with a reason; what HR reads of it."""
+    rules = (await bench.read(POLICY))["rules"]
+    for row in rules["rows"]:
+        row["conditions"] = {} if row["subject"] == "FS" else row["conditions"]
+    body = {**rules, "effective": "2026-09-01", "note": WRITTEN["note on a policy"]}
+    ann, bea = bench.person("ann"), bench.person("bea")
+    made = (await bench.call("POST", f"{POLICY}/versions", body, client=ann)).json()
+    await bench.call("POST", f"{POLICY}/versions/{made['number']}/approve", {}, client=bea)
+    decision = await bench.decided(bench.surgeon(CoreSkills={"skills": all_skills(FS=None)}))
+    accepted = {
+        "decision_id": decision["id"],
+        "findings": [{"rule": "R-12", "subject": "FS"}],
+        "reason": WRITTEN["reason of an override"],
+    }
+    proposed = await bench.call("POST", "/overrides", accepted, client=ann)
+    assert proposed.status_code == 201, proposed.text
+    done = await bench.call("POST", f"/overrides/{proposed.json()['id']}/approve", {}, client=bea)
+    assert done.status_code == 200, done.text
+    return done.text
 
 
 def _claims(name: str) -> dict[str, Any]:
@@ -296,3 +392,32 @@ async def _refused_by_the_verifier(found: Relied, presenter: Any) -> None:
         found.refused.append(await bench.call("POST", path, body))
     found.refused.append(await bench.call("GET", f"/movements/{name}"))
     found.refused.append(await bench.call("GET", f"/movements?cursor={name}&external_id={email}"))
+
+
+async def misreported(registry: Registry) -> None:
+    """Events under a right signature that say whom they are about; one of them where it is not kept."""
+    now = registry.bench.clock.now()
+    fact = {"day": now.date().isoformat(), "employing_ods": "RBV", "source": "live"}
+    event = {
+        "specversion": "1.0",
+        "id": "misreported-1",
+        "source": "https://issuer.example",
+        "type": "passport.reissued",
+        "time": now.isoformat().replace("+00:00", "Z"),
+        "organisation": "RBV",
+        "data": fact,
+    }
+    name, email, key = PERSON["family name"], PERSON["e-mail"], REPORTER.key
+    await registry.registered(REPORTER)
+    taken = await registry.sent({**event, "subject": email}, key)
+    assert taken.status_code == 201, taken.text
+    for spoiled in (
+        {**event, "id": "misreported-2", "name": name},
+        {**event, "id": "misreported-3", "data": {**fact, "person": name}},
+        {**event, "id": "misreported-4", "data": {**fact, "workforce_group": name}},
+        {**event, "id": "misreported-5", "data": {**fact, "durations_s": {name: email}}},
+        {**event, "id": "misreported-6", "type": name},
+        {**event, "id": "misreported-7", "data": {**fact, "use_case": name, "outcome": email}},
+        {**event, "id": "misreported-8", "organisation": name},
+    ):
+        registry.refused.append(await registry.sent(spoiled, key))

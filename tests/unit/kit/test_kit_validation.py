@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from passport_shared.service.validation import field_errors
 
@@ -33,3 +36,16 @@ def test_the_pointer_leads_into_what_was_sent(location, expected):
 def test_a_body_that_is_no_object_is_pointed_at_as_a_whole():
     [error] = field_errors([{"loc": ("body",), "type": "x", "msg": "m"}], [1])
     assert error.pointer == ""
+
+
+def test_a_member_name_that_breaks_its_rule_is_not_repeated() -> None:
+    class Timed(BaseModel):
+        durations: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")], int]
+
+    body = {"durations": {"Morgan Invented": "long", "time_to_issue": "short"}}
+    with pytest.raises(ValidationError) as caught:
+        Timed.model_validate(body)
+    faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in caught.value.errors()]
+    found = field_errors(faults, body)
+    assert [fault.pointer for fault in found] == ["/durations", "/durations", "/durations/time_to_issue"]
+    assert "Morgan" not in repr(found)

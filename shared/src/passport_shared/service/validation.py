@@ -13,19 +13,30 @@ from passport_shared.wire.problems import FieldError
 MAX_ERRORS = 50
 MAX_POINTER = 200
 MAX_DETAIL = 300
+_BAD_NAME = "[key]"
+"""How pydantic says that it is the name of a member, in an object with names of the sender's choice."""
 
 
 def field_errors(errors: Sequence[Mapping[str, Any]], body: object = None) -> list[FieldError]:
     """The faults of one request, at most fifty, in the order found; `body` is what was sent, decoded."""
+    misnamed = {tuple(error["loc"][:-1]) for error in errors if tuple(error["loc"][-1:]) == (_BAD_NAME,)}
     found = [
         FieldError(
-            pointer=pointer(_as_sent(error["loc"], body)),
+            pointer=pointer(_as_sent(_named(error["loc"], misnamed), body)),
             code=str(error["type"]),
             detail=_said(error)[:MAX_DETAIL],
         )
         for error in errors[:MAX_ERRORS]
     ]
     return list(dict.fromkeys(found))
+
+
+def _named(location: Sequence[str | int], misnamed: set[tuple[str | int, ...]]) -> Sequence[str | int]:
+    """The location down to the last name that may be repeated; one that breaks its rule may be anybody's."""
+    for end in range(1, len(location) + 1):
+        if tuple(location[:end]) in misnamed:
+            return location[: end - 1]
+    return location
 
 
 def _said(error: Mapping[str, Any]) -> str:
