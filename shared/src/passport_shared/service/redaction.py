@@ -161,7 +161,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # From the first quotation mark that opens one (not the one in "can't") to the end: a value may hold quotation
 # marks of its own, so that no pair of them says where it ends.
 _QUOTED = re.compile(r"""(?:(?<!\w)|(?<=\b[bB]))['"].*""")
-_NAMING_CODE = (AttributeError, NameError, ImportError)
 
 # Their messages quote statements, parameters or input.
 _QUOTING_LIBRARIES = (
@@ -234,10 +233,10 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
 def _unquoted(error: BaseException, message: str) -> str:
     """A message up to what it quotes: Python's own errors repeat the value they could not use.
 
-    Ours never do; those of the operating system name a file or an address, some others a name in our code.
+    Ours never do, and those of the operating system name a file or an address.
     """
     ours = type(error).__module__.startswith("passport_")
-    return message if ours or isinstance(error, (OSError, *_NAMING_CODE)) else _QUOTED.sub("…", message)
+    return message if ours or isinstance(error, OSError) else _QUOTED.sub("…", message)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
