@@ -21,7 +21,7 @@ import structlog
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.freshness import STATEMENT_LIFETIME
 from passport_shared.service.cli import Command, CommandFailed
-from passport_shared.service.keys import RECHECK, KeyExists, KeyState, KeyStore, StoredKey
+from passport_shared.service.keys import RECHECK, KeyExists, KeyMissing, KeyState, KeyStore, StoredKey
 from passport_shared.service.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -103,7 +103,11 @@ class KeyRolling:
         following = await self._in(purpose, KeyState.NEXT)
         if following is None or self._clock.now() - following.changed_at < self._rolls[purpose].publish_for:
             return False
-        await self._keys.activate_next(purpose)
+        try:
+            await self._keys.activate_next(purpose, kid=following.kid)
+        except KeyMissing:
+            # Another replica has done it.
+            return False
         return True
 
     async def run(self) -> list[str]:
@@ -116,11 +120,19 @@ class KeyRolling:
             for stored in await self._keys.published(purpose):
                 old = stored.state is KeyState.RETIRING
                 if old and self._clock.now() - stored.changed_at >= roll.keep_for:
-                    await self._keys.retire(stored.kid)
+                    await retire_once(self._keys, stored)
         return rolled
 
     async def _in(self, purpose: str, state: KeyState) -> StoredKey | None:
         return next((one for one in await self._keys.published(purpose) if one.state is state), None)
+
+
+async def retire_once(keys: KeyStore, stored: StoredKey) -> None:
+    """Retire a key unless another replica has done so."""
+    try:
+        await keys.retire(stored.kid)
+    except KeyMissing:
+        keys.look_again(stored.purpose, stored.owner)
 
 
 @dataclass(frozen=True, kw_only=True)

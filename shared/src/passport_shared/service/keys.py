@@ -268,15 +268,22 @@ class KeyStore:
         return list(keys)
 
     async def activate_next(
-        self, purpose: str, owner: str = "", *, conn: AsyncConnection | None = None
+        self, purpose: str, owner: str = "", *, kid: str | None = None, conn: AsyncConnection | None = None
     ) -> SigningKey:
-        """NEXT becomes ACTIVE and ACTIVE becomes RETIRING at once; KeyMissing without a NEXT."""
+        """NEXT becomes ACTIVE and ACTIVE becomes RETIRING at once.
+
+        Raises:
+            KeyMissing: there is no NEXT, or it is not the key that was meant (`kid`).
+        """
         table, now = self._tables.keys, self._clock.now()
         mine = (table.c.owner == owner) & (table.c.purpose == purpose)
+        # Whoever comes too late has an old memory of the keys: it looks again, whatever this ends in.
+        self._forget(purpose, owner)
         async with self._writing(conn) as writer:
             retiring = update(table).where(mine, table.c.state == KeyState.ACTIVE.value)
             await writer.execute(retiring.values(state=KeyState.RETIRING.value, changed_at=now))
             activating = update(table).where(mine, table.c.state == KeyState.NEXT.value)
+            activating = activating if kid is None else activating.where(table.c.kid == kid)
             activating = activating.values(state=KeyState.ACTIVE.value, changed_at=now)
             row = (await writer.execute(activating.returning(*table.c))).mappings().first()
             if row is None:

@@ -17,7 +17,8 @@ import structlog
 from passport_shared.formats.clock import Clock
 from passport_shared.formats.freshness import ENTITY_CONFIGURATION_LIFETIME
 from passport_shared.outbound import Outbound
-from passport_shared.service.keys import RECHECK, KeyExists, KeyState, KeyStore, StoredKey
+from passport_shared.service.key_rolling import retire_once
+from passport_shared.service.keys import RECHECK, KeyExists, KeyMissing, KeyState, KeyStore, StoredKey
 from passport_shared.service.tenancy import FEDERATION, EnrolmentRefused, Tenant, Tenants, TenantState
 from passport_shared.wire.enrolment import OLD_KEYS_SIGN_FOR, PUBLISHED_BEFORE_USE
 
@@ -126,7 +127,11 @@ class Renewals:
         if told_at is None or told_at < following.changed_at:
             return
         if self._clock.now() >= told_at + PUBLISHED_BEFORE_USE:
-            await self._keys.activate_next(FEDERATION, ods)
+            try:
+                await self._keys.activate_next(FEDERATION, ods, kid=following.kid)
+            except KeyMissing:
+                # Another replica has done it.
+                return
             log.info("federation_key.rolled", entity_id=self._tenants.entity_id(ods))
 
     async def _retire(self, ods: str) -> None:
@@ -144,4 +149,4 @@ class Renewals:
 
     async def _retire_one(self, stored: StoredKey, now: datetime, after: timedelta) -> None:
         if stored.state is KeyState.RETIRING and now - stored.changed_at >= after:
-            await self._keys.retire(stored.kid)
+            await retire_once(self._keys, stored)

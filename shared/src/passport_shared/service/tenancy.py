@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +19,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
-from sqlalchemy import Column, ForeignKey, MetaData, RowMapping, Table, Text, insert, select, update
+from sqlalchemy import Column, ForeignKey, MetaData, RowMapping, Table, Text, select, update
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -37,7 +38,7 @@ from passport_shared.formats.x5c import create_csr, encode_x5c, x509_hash
 from passport_shared.outbound import Outbound, OutboundError
 from passport_shared.service import failpoints
 from passport_shared.service.db import Database, JsonText, UtcDateTime
-from passport_shared.service.keys import KeyExists, KeyState, KeyStore
+from passport_shared.service.keys import KeyExists, KeyMissing, KeyState, KeyStore
 from passport_shared.service.oauth_errors import ProtocolError
 from passport_shared.service.once import insert_once
 from passport_shared.service.routes import protocol_route
@@ -335,9 +336,22 @@ class Tenants:
         try:
             return await self._keys.create(use, tenant.ods, state=KeyState.NEXT)
         except KeyExists:
-            # The NEXT key has its certificate and was not taken over: an interruption between the two.
-            await self._keys.activate_next(use, tenant.ods)
-            return await self._keys.create(use, tenant.ods, state=KeyState.NEXT)
+            return await self._key_beside(tenant, use)
+
+    async def _key_beside(self, tenant: Tenant, use: str) -> SigningKey:
+        """The NEXT key there is: another replica's, or the successor of one with a certificate."""
+        self._keys.look_again(use, tenant.ods)
+        published = await self._keys.published(use, tenant.ods)
+        found = next((one for one in published if one.state is KeyState.NEXT), None)
+        now = (await self._read(self._tables.tenants.c.ods == tenant.ods)).get(tenant.ods, tenant)
+        if found is not None and found.kid not in {one.kid for one in now.held}:
+            # Made a moment ago by another replica that renews: both ask for the same certificate.
+            return await self._keys.load(found.kid)
+        if found is not None:
+            # It has its certificate and was not taken over: an interruption between the two.
+            with suppress(KeyMissing):
+                await self._keys.activate_next(use, tenant.ods, kid=found.kid)
+        return await self._keys.create(use, tenant.ods, state=KeyState.NEXT)
 
     async def _request(self, tenant: Tenant, keys: Mapping[str, SigningKey]) -> dict[str, Any]:
         requests = {use: _pem_request(create_csr(key, f"{tenant.ods} {use}")) for use, key in keys.items()}
@@ -358,7 +372,9 @@ class Tenants:
         await self._keep(tenant.ods, answer, {use: key.kid for use, key in keys.items()})
         for use, key in keys.items():
             if (await self._keys.active(use, tenant.ods)).kid != key.kid:
-                await self._keys.activate_next(use, tenant.ods)
+                # Unless another replica that renews at the same moment has done it.
+                with suppress(KeyMissing):
+                    await self._keys.activate_next(use, tenant.ods, kid=key.kid)
         enrolled = await self.get(tenant.ods)
         assert enrolled is not None  # noqa: S101 - it was written above
         return enrolled
@@ -457,9 +473,8 @@ class Tenants:
                     certificates.c.use == use,
                     certificates.c.kid == kids[use],
                 )
-                changed = await conn.execute(update(certificates).where(*where).values(row))
-                if changed.rowcount == 0:
-                    await conn.execute(insert(certificates).values(row))
+                if not await insert_once(conn, certificates, row):
+                    await conn.execute(update(certificates).where(*where).values(row))
             values = {
                 "name": answer.organisation_name,
                 "state": TenantState.ACTIVE.value,
