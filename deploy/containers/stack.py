@@ -283,7 +283,7 @@ class ContainerStack:
     def stop(self) -> None:
         """Remove the containers, networks and volumes of this stack."""
         ours = ("--quiet", "--filter", f"label={PROJECT_LABEL}={self.project}")
-        # A container that ends while it is being stopped is an error to the engine, and gone at the next look.
+        # One that ends while it is being stopped is an error to the engine, and gone at the next look.
         for last in (False, False, True):
             containers = self.engine.output("ps", "--all", *ours).split()
             if containers:
