@@ -49,7 +49,8 @@ def test_every_test_it_names_exists(document: str) -> None:
     missing = [
         f"{path}::{name}" if name else path
         for path, name in references
-        if not (ROOT / path).exists() or (name and name not in names_in(ROOT / path))
+        # A folder or a whole file proves whatever one likes: a row names the test that fails.
+        if not path.endswith(".py") or not (ROOT / path).exists() or name not in names_in(ROOT / path)
     ]
     assert missing == []
 

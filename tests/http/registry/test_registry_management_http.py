@@ -324,6 +324,8 @@ async def test_clients_are_registered_rotated_and_suspended(databases: FreshData
         why = {"reason": "key found in a log", "actor": "op-1"}
         assert (await d.ok("POST", "/api/v1/clients/new-system/suspend", why))["state"] == "SUSPENDED"
         problem(await d.call("GET", f"{ORGANISATIONS}/{RBV}", by="new-system"), 401, "unauthenticated")
+        other = {**body, "jwks": {"keys": [key("new-system third").public.jwk]}}
+        problem(await d.call("POST", "/api/v1/clients", other), 409, "already_exists")
         assert (await d.ok("POST", "/api/v1/clients/new-system/reactivate", why))["state"] == "ACTIVE"
         private = {**body, "client_id": "leaky", "jwks": {"keys": [{**new.key.public.jwk, "d": "A" * 43}]}}
         problem(await d.call("POST", "/api/v1/clients", private), 422, "invalid_request")
