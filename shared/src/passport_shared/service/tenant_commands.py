@@ -36,6 +36,8 @@ S = TypeVar("S", bound=ServiceSettings)
 START_PATIENCE_S = 10.0
 MARK_PATIENCE_S = 90.0
 PAUSE_S = 0.5
+FROM_INPUT = "-"
+LONGEST_CODE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,12 @@ def tenant_commands(opened: Opened[S]) -> tuple[Command[S], ...]:
 
 def _enrol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ods", help="ODS code of the trust, upper case")
-    parser.add_argument("--code", required=True, help="the one-time code of the registry operator")
+    parser.add_argument(
+        "--code",
+        required=True,
+        help="the one-time code of the registry operator; - reads it from standard input, where other "
+        "people on this machine do not see it",
+    )
     parser.add_argument(
         "--wait", action="store_true", help="wait until the running service holds the tenant's trust mark"
     )
@@ -127,9 +134,19 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
+def _given(code: str) -> str:
+    """The code, from standard input for ``-``: everybody on a machine can read the words of a command."""
+    if code != FROM_INPUT:
+        return code
+    said = sys.stdin.readline(LONGEST_CODE).strip()
+    if not said:
+        raise CommandFailed("standard input holds no code: write it there, on one line")
+    return said
+
+
 async def _enrol(parts: Enrolling, arguments: argparse.Namespace) -> None:
     """Enrol a tenant; the same code may be used again after an interruption."""
-    tenants = parts.tenants
+    tenants, code = parts.tenants, _given(arguments.code)
     await tenants.prepare(arguments.ods)
     entity_id = tenants.entity_id(arguments.ods)
     if not await _within(lambda: _serves(parts, entity_id), START_PATIENCE_S):
@@ -137,7 +154,7 @@ async def _enrol(parts: Enrolling, arguments: argparse.Namespace) -> None:
     try:
         tenant = await tenants.enrol(
             arguments.ods,
-            arguments.code,
+            code,
             registry_url=tenants.registry_url,
             outbound=parts.outbound,
         )
