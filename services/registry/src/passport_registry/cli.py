@@ -20,17 +20,24 @@ from passport_registry import app
 from passport_registry.app import Parts, close_context, open_context
 from passport_registry.clients.tokens import TokenRefused, access_token, read_client_key
 from passport_registry.context import Context
-from passport_registry.operations import anchor, clients, doctor, entities, organisations, publishing
+from passport_registry.operations import (
+    anchor,
+    clients,
+    doctor,
+    entities,
+    organisations,
+    publishing,
+    restoring,
+)
 from passport_registry.operations.clients import RegisterClient
 from passport_registry.operations.organisations import OrganisationDetails
 from passport_registry.rules.entities import Role
 from passport_registry.rules.onboarding import Step, StepRecord, StepState
 from passport_registry.settings import RegistrySettings
-from passport_registry.store import publications, tables
+from passport_registry.store import tables
 from passport_shared.formats.jose import SigningKey
 from passport_shared.formats.strict import b64url_encode
 from passport_shared.service.auth import Actor
-from passport_shared.service.backup import leave_the_past
 from passport_shared.service.cli import Command, CommandFailed, ServiceProgram
 from passport_shared.service.clock import clock_of
 from passport_shared.service.doctor import HealthPlan
@@ -282,9 +289,8 @@ async def token(arguments: argparse.Namespace, settings: RegistrySettings) -> No
 
 async def restored(_: argparse.Namespace, settings: RegistrySettings) -> None:
     """After a restore: say so in the audit log, and publish what the restored database says."""
-    async with opened(settings) as ctx, ctx.db.write() as conn:
-        await leave_the_past(conn, app.service_tables(), ctx.audit)
-        await publications.changed(conn)
+    async with opened(settings) as ctx:
+        await restoring.restored(ctx, app.service_tables())
     await publish(argparse.Namespace(), settings)
 
 

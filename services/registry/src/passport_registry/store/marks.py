@@ -86,6 +86,11 @@ async def mark_full(conn: AsyncConnection, list_id: str) -> None:
     await conn.execute(update(_L).where(_L.c.id == list_id).values(full=True))
 
 
+async def close_lists(conn: AsyncConnection) -> None:
+    """After a restore: no index of these lists is given again, whether a row accounts for it or not."""
+    await conn.execute(update(_L).values(full=True))
+
+
 async def lists(conn: AsyncConnection, *, now: datetime) -> list[StatusListRow]:
     """Return the status lists that anybody may still ask about, oldest first.
 
