@@ -10,7 +10,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); if [ $$n -gt 4 ]; then n=4
 S ?= issuer
 
 .PHONY: help setup peers fmt fmt-check lint types arch deps check test test-unit test-sqlite test-postgres \
-        e2e bench soak vectors openapi documents demo up down token images containers up-containers down-containers lock clean
+        e2e bench soak vectors openapi documents demo up down token images containers containers-first-move up-containers down-containers lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ images: setup ## build the container images
 
 containers: setup ## the stack in containers: images, journey, two of each; says why where there is no engine
 	$(BIN)/python -m deploy.containers check
+
+containers-first-move: setup ## the same with one movement instead of the whole pilot
+	$(BIN)/python -m deploy.containers check-first-move
 
 up-containers: setup ## leave a trial of the stack in containers running
 	$(BIN)/python -m deploy.containers up

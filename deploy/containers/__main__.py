@@ -2,7 +2,8 @@
 
 `images` builds; `up` and `down` start and remove a trial on this machine; `check` does all of it on ports of
 its own: images, start, the demonstration's journey through the proxy with two replicas of each service, the
-checks of `deploy.containers.checks`, and leaves nothing running.
+checks of `deploy.containers.checks`, and leaves nothing running. `check-first-move` is the same with the first of
+the pilot's movements alone, for CI.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from deploy.containers import checks, names
 from deploy.containers.engine import ROOT, Engine, EngineFailed, NoEngine
 from deploy.containers.stack import IMAGES, OFFICIAL, TAG, ContainerStack
 from deploy.demo import __main__ as demonstration
+from deploy.demo import first_move
 from deploy.demo.story import Story, Unexpected
 from deploy.demo.wallets import WalletSaysNo
+from deploy.dev.clients import Clients
+from deploy.dev.deployment import Deployment
 from deploy.dev.management import Refused
 from deploy.dev.stack import INTERRUPTED, SIMULATORS, StackError
 from passport_wallet.errors import WalletError
@@ -37,6 +41,7 @@ PORTS = {"proxy": 9443, SIMULATORS: 9444}
 AT_ONCE = 2
 BUILT = ("registry", "issuer", "verifier", SIMULATORS)
 T = TypeVar("T")
+Journey = Callable[[Story, Deployment, Clients], object]
 FAILURES = (Unexpected, StackError, Refused, WalletSaysNo, WalletError, EngineFailed)
 
 
@@ -94,7 +99,7 @@ def down(engine: Engine) -> int:
     return 0
 
 
-def check(engine: Engine) -> int:
+def check(engine: Engine, journey: Journey = demonstration.tell) -> int:
     """Images, stack, journey and checks; 0 only if everything held."""
     images(engine)
     folder = FOLDER / f"check-{os.getpid()}"
@@ -105,7 +110,7 @@ def check(engine: Engine) -> int:
         with names.resolved_here(stack.hosts):
             known = _told("stack", stack.start)
             since = len(checks.proxy_log(stack))
-            demonstration.tell(story, stack, known)
+            journey(story, stack, known)
             checks.everything(story, stack, known, since=since)
     except FAILURES as failure:
         print(f"\nNot as expected: {failure}\n{stack.logs(60)}", file=sys.stderr)
@@ -141,6 +146,7 @@ def main() -> int:
         "up": up,
         "down": down,
         "check": check,
+        "check-first-move": lambda engine: check(engine, first_move.tell),
     }
     parser = argparse.ArgumentParser(prog="deploy.containers", description=__doc__)
     parser.add_argument("command", choices=sorted(acts))

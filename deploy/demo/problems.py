@@ -142,9 +142,9 @@ def two_people(pilot: Pilot) -> None:
     )
 
 
-def registration_lapses(pilot: Pilot) -> None:
+def registration_lapses(pilot: Pilot, who: str = "radiologist_1") -> None:
     """A registration lapses at home, and the host knows: the passport goes on hold, the placement with it."""
-    journey = pilot.journeys["radiologist_1"]
+    journey = pilot.journeys[who]
     http = pilot.clients.machine.http
     home, person_id = journey.person.employing_ods, journey.person.person_id
     person = f"{pilot.stack.simulators.url}/control/{home}/persons/{person_id}"
