@@ -197,8 +197,9 @@ class SnapshotKeeper:
             return False
 
     async def _fetch_manifest(self, kept: Document | None) -> Response | None:
-        # Without a snapshot in memory an unchanged manifest is needed again, so the request is unconditional.
-        etag = kept.source_etag if kept and self._snapshot else None
+        # Unless the kept manifest's snapshot is in memory it is needed again: the request is unconditional.
+        held = kept is not None and self._snapshot is not None and self._snapshot.sequence >= kept.version
+        etag = kept.source_etag if kept and held else None
         asked_at = self._monotonic()
         answer = await self._get(self.trust_file.snapshot_uri, MANIFEST_MEDIA_TYPE, MANIFEST_MAX_BYTES, etag)
         self._hear(answer, asked_at)
