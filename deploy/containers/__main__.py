@@ -2,8 +2,8 @@
 
 `images` builds; `up` and `down` start and remove a trial on this machine; `check` does all of it on ports of
 its own: images, start, the demonstration's journey through the proxy with two replicas of each service, the
-checks of `deploy.containers.checks`, and leaves nothing running. `check-first-move` is the same with the first of
-the pilot's movements alone, for CI.
+checks of `deploy.containers.checks`, and leaves nothing running. `check-first-move` is the same with
+the first of the pilot's movements alone, for CI.
 """
 
 from __future__ import annotations
