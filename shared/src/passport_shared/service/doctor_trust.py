@@ -356,7 +356,7 @@ async def tenants(patient: Patient) -> Sequence[Finding]:
     findings = []
     if waiting:
         says = f"Not enrolled yet: {', '.join(waiting)}."
-        do = f"{patient.prog} tenant enrol {waiting[0]} --code CODE"
+        do = f"{patient.prog} tenant enrol {waiting[0]} --code -"
         findings.append(warning("tenants.enrolled", says, do=do, runbook="certificates.md"))
     else:
         findings.append(fine("tenants.enrolled", f"{len(held)} trust(s) are enrolled."))
