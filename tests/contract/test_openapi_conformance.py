@@ -26,6 +26,7 @@ from schemathesis.generation.case import Case
 from passport_testkit import contract_examples
 from passport_testkit.contract_worlds import EVERYTHING, NOBODY, Operation, World, document, operations
 from passport_testkit.databases import POSTGRESQL, SQLITE
+from passport_testkit.thorough import THOROUGH
 
 load_all_checks()
 
@@ -45,7 +46,7 @@ def as_json(_: Any, value: Any) -> bytes:
 WorldOf = Callable[..., World]
 POLICY = "/api/v1/organisations/{ods}/policies/{policy_id}"
 MOVEMENTS = "/api/v1/organisations/{ods}/movements"
-EXAMPLES = {SQLITE: 20, POSTGRESQL: 5}
+EXAMPLES = {SQLITE: 100, POSTGRESQL: 25} if THOROUGH else {SQLITE: 8, POSTGRESQL: 2}
 ALWAYS = (
     "not_a_server_error",
     "status_code_conformance",
