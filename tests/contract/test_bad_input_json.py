@@ -1,7 +1,7 @@
 """JSONTestSuite against every operation with a JSON body: what is no JSON is refused, and nothing breaks one.
 
-`n_` files must be refused as unreadable (400), `y_` and `i_` may be answered in any documented way. Each operation
-gets its share of the files; `make soak P=contract` sends all to each.
+`n_` files must be refused as unreadable (400), `y_` and `i_` may be answered in any documented way. Each
+operation gets its share of the files; `make soak P=interfaces` sends all to each.
 """
 
 from __future__ import annotations

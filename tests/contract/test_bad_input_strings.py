@@ -1,8 +1,8 @@
 """The big list of naughty strings in every text a caller can send: bodies, queries and forms.
 
 Texts that are free (no pattern, list or format confines them) are replaced in an otherwise good body, so that
-what lies behind the schema meets them; every tenth string also goes into all the other texts. Each operation gets
-its share of the strings; `make soak P=contract` sends all to each.
+what lies behind the schema meets them; every tenth string also goes into all the other texts. Each operation
+gets its share of the strings; `make soak P=interfaces` sends all to each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much is tried of what could be: a sample at every change, everything in `make soak P=contract`."""
+"""How much is tried of what could be: a sample at every change, everything in `make soak P=interfaces`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ T = TypeVar("T")
 
 def sample(everything: Sequence[T], who: object) -> Sequence[T]:
     """One in four, another four for each `who`: all of them together meet everything."""
-    if THOROUGH:
-        return everything
-    return everything[zlib.crc32(str(who).encode()) % ONE_IN :: ONE_IN]
+    return everything if THOROUGH else everything[_number(who) % ONE_IN :: ONE_IN]
+
+
+def in_sample(who: object) -> bool:
+    """Whether this one is the one in four."""
+    return THOROUGH or _number(who) % ONE_IN == 0
+
+
+def _number(who: object) -> int:
+    return zlib.crc32(str(who).encode())

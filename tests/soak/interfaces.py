@@ -8,7 +8,7 @@ import sys
 
 
 def main(arguments: list[str]) -> int:
-    """Run `tests/contract` thoroughly; further arguments go to pytest."""
+    """Run `tests/contract` and `tests/http` thoroughly; further arguments go to pytest."""
     environment = {**os.environ, "PASSPORT_TEST_THOROUGH": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "tests/contract", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "tests/contract", "tests/http", *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
