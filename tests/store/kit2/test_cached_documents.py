@@ -190,9 +190,9 @@ async def test_one_replica_at_a_time_refreshes(db: Database, clock: FrozenClock)
 async def test_memory_keeps_large_documents_within_its_limit(
     cache: CachedDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "MAX_BYTES_IN_MEMORY", 2_500)
+    monkeypatch.setattr(documents, "MAX_BYTES_IN_MEMORY", 4_500)
     for number in range(5):
         await cache.put(f"d{number}", bytes([number]) * 1_000, media_type="a/b")
-    assert cache._bytes <= 2_500
+    assert cache._bytes <= 4_500  # each counts twice: as it is, and compressed for whoever asks
     assert len(cache._memory) == 2
     assert body_of(await cache.get("d0")) == bytes(1_000)
