@@ -26,10 +26,23 @@ def unpack(folder: Path, version: str = PREVIOUS) -> Path:
     return folder
 
 
-def to_previous(service: Service, source: Path) -> None:
-    """Let a service run, and take commands, as the release before this one."""
-    service.program = (sys.executable, "-m", f"passport_{service.name}")
-    service.environment["PYTHONPATH"] = ":".join(str(source / part) for part in PARTS)
+class EitherRelease(Service):
+    """A service that runs as the one or the other."""
+
+    def command(self, *arguments: str, feed: bytes | None = None) -> str:
+        """As a service of today; 0.2.0 takes what is typed as an argument instead."""
+        if self.program and feed is not None:
+            arguments = tuple(feed.decode().strip() if word == "-" else word for word in arguments)
+            feed = None
+        return super().command(*arguments, feed=feed)
+
+
+def as_previous(service: Service, source: Path) -> Service:
+    """The service as it runs, and takes commands, in the release before this one."""
+    program = (sys.executable, "-m", f"passport_{service.name}")
+    path = ":".join(str(source / part) for part in PARTS)
+    environment = {**service.environment, "PYTHONPATH": path}
+    return EitherRelease(service.name, service.port, service.folder, environment, program=program)
 
 
 def to_present(service: Service) -> None:

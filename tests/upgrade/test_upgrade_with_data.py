@@ -28,8 +28,8 @@ LAST = {"0.2.0": "0007"}
 
 def old_stack(folder: Path, source: Path) -> Stack:
     stack = Stack.prepare(folder, ports=free_ports())
-    for service in stack.services.values():
-        previous.to_previous(service, source)
+    for name, service in stack.services.items():
+        stack.services[name] = previous.as_previous(service, source)
     return stack
 
 
